@@ -1,0 +1,114 @@
+"""The warehouse's catalog: numbered migrations, and the check that a file holds exactly the expected objects."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from chipwire.data.errors import ForeignCatalog, NewerWarehouse, NotAWarehouse
+
+_OBJECTS = """
+    SELECT 'table', schema_name || '.' || table_name, '' FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+    UNION ALL
+    SELECT 'column', table_name || '.' || column_name, data_type || ' ' || coalesce(column_default, '') || is_nullable
+    FROM duckdb_columns() WHERE NOT internal AND database_name <> 'temp'
+    UNION ALL
+    SELECT 'constraint', table_name, constraint_text FROM duckdb_constraints() WHERE database_name <> 'temp'
+    UNION ALL
+    SELECT 'view', view_name, '' FROM duckdb_views() WHERE NOT internal AND NOT temporary
+    UNION ALL
+    SELECT 'macro', function_name, '' FROM duckdb_functions() WHERE NOT internal
+    UNION ALL
+    SELECT 'index', index_name, '' FROM duckdb_indexes()
+    UNION ALL
+    SELECT 'sequence', sequence_name, '' FROM duckdb_sequences()
+    UNION ALL
+    SELECT 'type', type_name, '' FROM duckdb_types() WHERE NOT internal
+    UNION ALL
+    SELECT 'schema', schema_name, '' FROM duckdb_schemas() WHERE NOT internal AND database_name <> 'temp'
+"""
+_VERSION_TABLE = """
+    CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL)
+"""
+
+
+def _migrations() -> list[tuple[int, str, str]]:
+    """Return (version, name, sql) of each migration that ships, in order."""
+    folder = resources.files("chipwire.data.migrations")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+
+
+SCHEMA_VERSION = max(version for version, _, _ in _migrations())
+
+
+def migrate(connection: Any) -> None:
+    """Apply the migrations that are missing, all in one transaction, and record each."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        connection.execute(_VERSION_TABLE)
+        done = {row[0] for row in connection.execute("SELECT version FROM migration").fetchall()}
+        for version, name, sql in _migrations():
+            if version not in done:
+                connection.execute(sql)
+                digest = hashlib.sha256(sql.encode()).hexdigest()
+                connection.execute("INSERT INTO migration VALUES (?, ?, ?)", [version, name, digest])
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def schema_version(connection: Any, path: Path) -> int:
+    """Return the file's schema version.
+
+    Raises
+    ------
+    NotAWarehouse
+        When it is some other program's database.
+    NewerWarehouse
+        When a newer chipwire wrote it.
+    """
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'migration' AND schema_name = 'main'"
+    if connection.execute(tables).fetchone()[0] == 0:
+        raise NotAWarehouse(path, "a database without chipwire's migration table")
+    found = int(connection.execute("SELECT coalesce(max(version), 0) FROM main.migration").fetchone()[0])
+    if found > SCHEMA_VERSION:
+        raise NewerWarehouse(path, found, SCHEMA_VERSION)
+    return found
+
+
+def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> None:
+    """Refuse a file whose catalog is not exactly what the migrations make.
+
+    Parameters
+    ----------
+    connection
+        The opened file.
+    path : Path
+        For the message.
+    scratch : callable
+        Gives an empty in-memory connection, in which the expected catalog is built.
+
+    Raises
+    ------
+    ForeignCatalog
+        Names the first objects that are extra or missing.
+    """
+    expected_in = scratch()
+    try:
+        migrate(expected_in)
+        expected = set(expected_in.execute(_OBJECTS).fetchall())
+    finally:
+        expected_in.close()
+    found = set(connection.execute(_OBJECTS).fetchall())
+    # Lists of kinds differ in rank, not in truth: an extra view is named before the columns it brings.
+    extra = sorted(found - expected, key=lambda item: (item[0] in {"column", "constraint"}, item))
+    missing = sorted(expected - found, key=lambda item: (item[0] in {"column", "constraint"}, item))
+    if extra:
+        raise ForeignCatalog(path, f"unexpected {extra[0][0]} '{extra[0][1]}'")
+    if missing:
+        raise ForeignCatalog(path, f"missing or altered {missing[0][0]} '{missing[0][1]}'")

@@ -1,0 +1,386 @@
+"""The one module that opens DuckDB: a hardened connection, a sidecar lock, migrations, batches, checkpoints.
+
+Why so careful: DuckDB's own lock is a POSIX lock that any ``open().close()`` of the file inside the writing
+process drops; creation is not atomic; errors while closing are swallowed; and a shared file may carry views or
+macros that change results. Each of these has a test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from chipwire.data.catalog import SCHEMA_VERSION, check_catalog, migrate, schema_version
+from chipwire.data.errors import (
+    NotAWarehouse,
+    WarehouseError,
+    WarehouseMissing,
+    WarehouseShorter,
+    WriteFailed,
+)
+from chipwire.data.lock import SidecarLock
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DEFAULT_MEMORY = "1GB"
+_NOT_DIGESTED = frozenset({"digest", "migration"})
+
+
+def load_sql(package: str, name: str) -> str:
+    """Return the text of a ``.sql`` file that ships beside the modules of `package`."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+class Warehouse:
+    """One DuckDB file with chipwire's tables, opened for reading or for writing.
+
+    Use `Warehouse.open`. Timestamps are UTC without a zone throughout.
+
+    Attributes
+    ----------
+    path : Path
+        The database file.
+    writable : bool
+        Whether this process holds the writing lock.
+    """
+
+    def __init__(self, path: Path, connection: Any, lock: SidecarLock, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self._connection = connection
+        self._lock = lock
+        self._touched: set[str] = set()
+        self._depth = 0
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        write: bool = False,
+        command: str = "chipwire",
+        memory: str | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Open the warehouse at `path`; with `write`, create it when it is not there.
+
+        Parameters
+        ----------
+        path : str or Path
+            The DuckDB file.
+        write : bool
+            Take the writing lock. Readers share, a writer is alone.
+        command : str
+            Shown to whoever finds the file busy.
+        memory : str, optional
+            DuckDB's memory limit; default from ``CHIPWIRE_MEMORY``, else 1 GB. Beyond it DuckDB spills to disk.
+        threads : int, optional
+            DuckDB's threads; default all cores.
+
+        Raises
+        ------
+        WarehouseBusy, WarehouseMissing, NotAWarehouse, NewerWarehouse, ForeignCatalog, WarehouseShorter
+        """
+        path = Path(path)
+        if not path.exists() and not write:
+            raise WarehouseMissing(path)
+        if path.is_dir():
+            raise NotAWarehouse(path, "it is a directory")
+        lock = SidecarLock(path)
+        lock.acquire(exclusive=write, command=command)
+        try:
+            if not path.exists():
+                _create(path, memory, threads)
+                lock.forget()
+            connection = _open_checked(path, write=write, memory=memory, threads=threads)
+        except BaseException:
+            lock.release()
+            raise
+        warehouse = cls(path, connection, lock, writable=write)
+        try:
+            warehouse._check_length()
+        except BaseException:
+            connection.close()
+            lock.release()
+            raise
+        return warehouse
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(failed=error is not None)
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> list[Any]:
+        """Run one statement and return its rows as tuples; `tables` are Arrow tables or frames it may name."""
+        with self._named(tables):
+            return self._execute(sql, params).fetchall()  # type: ignore[no-any-return]
+
+    def value(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> Any:
+        """Return the first column of the first row, or None when there is no row."""
+        rows = self.rows(sql, params, **tables)
+        return rows[0][0] if rows else None
+
+    def frame(
+        self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any
+    ) -> pd.DataFrame:
+        """Run one statement and return a pandas frame."""
+        with self._named(tables):
+            return self._relation(sql, params).df()
+
+    def arrow(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> pa.Table:
+        """Run one statement and return an Arrow table."""
+        with self._named(tables):
+            return self._relation(sql, params).to_arrow_table()
+
+    def batches(
+        self, sql: str, params: Sequence[object] | dict[str, object] = (), *, size: int = 100_000
+    ) -> Iterator[pa.RecordBatch]:
+        """Run one statement on a cursor of its own and yield Arrow batches of at most `size` rows.
+
+        The rows are those of the moment of the call, whatever is written while they are read.
+        """
+        cursor = self._connection.cursor()
+        try:
+            yield from cursor.sql(sql, params=params or None).to_arrow_reader(size)
+        finally:
+            cursor.close()
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested use joins the outer transaction."""
+        if self._depth:
+            yield
+            return
+        self._execute("BEGIN TRANSACTION")
+        self._depth = 1
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error, WarehouseError):
+                self._execute("ROLLBACK")
+            raise
+        finally:
+            self._depth = 0
+
+    def run(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> int:
+        """Run one INSERT, UPDATE or DELETE and return the number of rows it changed."""
+        with self._named(tables):
+            row = self._execute(sql, params).fetchone()
+        return int(row[0]) if row else 0
+
+    def insert(self, table: str, rows: pa.Table | pd.DataFrame) -> int:
+        """Append rows whose key is not there yet and return how many were added.
+
+        `rows` has columns by name; columns it lacks stay NULL. Where two rows of one call share a key, the first
+        stays.
+        """
+        names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
+        known = {
+            row[0]
+            for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])
+        }
+        if not known or not set(names) <= known:
+            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
+        columns = ", ".join(f'"{name}"' for name in names)
+        self._touched.add(table)
+        # Names come from the catalog just read, never from input.
+        sql = f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming ON CONFLICT DO NOTHING'  # noqa: S608
+        return self.run(sql, incoming=rows)
+
+    def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
+        """Open a batch inside the current transaction and return its number; close it with `end_batch`."""
+        number = int(self.value("SELECT coalesce(max(batch_id), 0) + 1 FROM batch"))
+        self._touched.add("batch")
+        self.run("INSERT INTO batch VALUES (?, ?, ?, ?, 0)", [number, command, source, rows_read])
+        return number
+
+    def end_batch(self, number: int, rows_read: int, rows_added: int) -> None:
+        """Write what a batch came to."""
+        self.run(
+            "UPDATE batch SET rows_read = ?, rows_added = ? WHERE batch_id = ?",
+            [rows_read, rows_added, number],
+        )
+
+    def acknowledge(self) -> int:
+        """Note the last committed batch beside the file, so that a file that lost it is noticed; return it."""
+        last = self._last_batch()
+        self._lock.acknowledge(last)
+        return last
+
+    def touch(self, *tables: str) -> None:
+        """Say that `run` changed these tables, so that their digests are renewed at close."""
+        self._touched.update(tables)
+
+    def checkpoint(self) -> None:
+        """Move the log into the file and look at the result.
+
+        Raises
+        ------
+        WriteFailed
+            When the disk did not take it; the log stays where it is.
+        """
+        if not self.writable:
+            return
+        try:
+            self._connection.execute("CHECKPOINT")
+        except duckdb.Error as error:
+            raise WriteFailed(self.path, _first_line(error)) from error
+
+    def close(self, *, failed: bool = False) -> None:
+        """Renew digests, checkpoint, close, and let go of the lock; after a failure only the last two."""
+        try:
+            if self.writable and not failed:
+                self._store_digests()
+                self.acknowledge()
+                self.checkpoint()
+        finally:
+            self._connection.close()
+            self._lock.release()
+
+    # --- checks ------------------------------------------------------------------------------------------
+
+    def table_names(self) -> list[str]:
+        """Return the names of chipwire's own tables, sorted."""
+        return [
+            row[0]
+            for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")
+        ]
+
+    def table_digest(self, table: str) -> tuple[int, str]:
+        """Read every value of a table and return its row count and an order-free digest."""
+        if table not in self.table_names():
+            raise ValueError(f"no such table: {table}")
+        sql = f'SELECT count(*), coalesce(bit_xor(hash(t)), 0)::VARCHAR FROM "{table}" AS t'  # noqa: S608 - checked
+        count, value = self.rows(sql)[0]
+        return int(count), str(value)
+
+    def _store_digests(self) -> None:
+        with self.transaction():
+            for table in sorted(self._touched - _NOT_DIGESTED):
+                count, value = self.table_digest(table)
+                self.run(
+                    "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)",
+                    [table, count, value, duckdb.__version__],
+                )
+        self._touched.clear()
+
+    def _last_batch(self) -> int:
+        return int(self.value("SELECT coalesce(max(batch_id), 0) FROM batch"))
+
+    def _check_length(self) -> None:
+        acknowledged = self._lock.acknowledged()
+        if acknowledged > (found := self._last_batch()):
+            raise WarehouseShorter(self.path, acknowledged, found)
+
+    # --- plumbing ----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _named(self, tables: dict[str, Any]) -> Iterator[None]:
+        for name, table in tables.items():
+            self._connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
+
+    def _execute(self, sql: str, params: Sequence[object] | dict[str, object] = ()) -> Any:
+        return self._guarded(self._connection.execute, sql, params or None)
+
+    def _relation(self, sql: str, params: Sequence[object] | dict[str, object]) -> Any:
+        return self._guarded(lambda: self._connection.sql(sql, params=params or None))
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except RuntimeError as error:
+            # DuckDB turns SIGINT into a RuntimeError; let it be the interrupt it is.
+            if "interrupt" in str(error).lower() and not isinstance(error, duckdb.Error):
+                raise KeyboardInterrupt from error
+            raise
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+            raise WriteFailed(self.path, _first_line(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: int | None) -> Any:
+    """Connect with nothing reachable but the file itself; data comes in as Arrow, never by file name."""
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": memory or os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY),
+        "preserve_insertion_order": "true",
+    }
+    if threads:
+        config["threads"] = threads
+    if path != ":memory:":
+        config["temp_directory"] = f"{path}.spill"
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _create(path: Path, memory: str | None, threads: int | None) -> None:
+    """Build a whole warehouse under a temporary name and rename it, so that a kill leaves none or a good one."""
+    temporary = path.with_name(f".{path.name}.creating-{os.getpid()}")
+    leftovers = [temporary, temporary.with_name(temporary.name + ".wal")]
+    try:
+        connection = _connect(temporary, read_only=False, memory=memory, threads=threads)
+        try:
+            migrate(connection)
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+        temporary.rename(path)
+    except (duckdb.Error, OSError) as error:
+        raise WriteFailed(path, _first_line(error)) from error
+    finally:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+
+
+def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int | None) -> Any:
+    if write and not os.access(path, os.W_OK):
+        raise WriteFailed(path, "no permission to write")
+    try:
+        connection = _connect(path, read_only=not write, memory=memory, threads=threads)
+    except duckdb.Error as error:
+        raise NotAWarehouse(path, _first_line(error)) from error
+    try:
+        found = schema_version(connection, path)
+        if write and found < SCHEMA_VERSION:
+            migrate(connection)
+            connection.execute("CHECKPOINT")
+        check_catalog(
+            connection, path, lambda: _connect(":memory:", read_only=False, memory="256MB", threads=1)
+        )
+    except duckdb.Error as error:
+        connection.close()
+        raise NotAWarehouse(path, _first_line(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
