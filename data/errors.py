@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 
@@ -122,6 +124,60 @@ class BadParameter(InputError):
         super().__init__(f"{name}={value!r} is not allowed: {allowed}")
 
 
+class DuplicateColumns(InputError):
+    """Two columns of a price file claim to be the same thing."""
+
+    def __init__(self, path: str, columns: Iterable[str]) -> None:
+        super().__init__(
+            f"{path}: columns {', '.join(columns)} each stand there more than once; which set belongs to the "
+            "instrument cannot be told: keep one set, delete the other and ingest again"
+        )
+
+
+class WrongInstrument(InputError):
+    """A file's content names another instrument than its name or the user does."""
+
+    def __init__(self, path: str, inside: str, outside: str, outside_is: str) -> None:
+        super().__init__(
+            f"{path}: holds {inside}, but {outside_is} says {outside}; rename the file or give --instrument"
+        )
+
+
+class MixedAdjustment(InputError):
+    """Bars adjusted in one way meet stored bars of the same instrument adjusted in another."""
+
+    def __init__(self, path: str, instrument: str, stored: str, given: str, why: str) -> None:
+        super().__init__(
+            f"{path}: {instrument} is stored with adjustment '{stored}' and this file has '{given}' ({why}); "
+            f"the two do not mix: give --adjustment {stored} if that is what it is, or --replace to drop the stored"
+        )
+
+
+class RevisedSeries(InputError):
+    """Most bars that a file shares with the warehouse have other prices: another series, or adjusted anew."""
+
+    def __init__(self, path: str, instrument: str, differing: int, common: int, example: str) -> None:
+        super().__init__(
+            f"{path}: {differing:,} of {common:,} bars of {instrument} that are stored already have other prices "
+            f"here ({example}): another source, or adjusted anew since; nothing of it is taken: give --replace to "
+            "drop what is stored"
+        )
+
+
+class OutsideCalendar(InputError):
+    """Sessions were asked for where the venue's calendar is not known."""
+
+    def __init__(self, venue: str, start: date, end: date, first: date, last: date) -> None:
+        super().__init__(
+            f"the calendar of {venue} is known from {first} to {last}, {start} to {end} reaches beyond; "
+            "choose a span inside it, or upgrade exchange_calendars"
+        )
+
+
+class DomainError(ChipwireError):
+    """A request that makes no sense on this data; the message says what, which value and what to do."""
+
+
 class NothingToDo(ChipwireError):
     """A stage has no input; the message names the command that makes it."""
 
@@ -137,3 +193,53 @@ class SomeRejected(ChipwireError):
         super().__init__(
             f"{' and '.join(p for p in parts if p)} could not be used; see 'chipwire rejects' for file, line and reason"
         )
+
+
+# --- models ----------------------------------------------------------------------------------------------
+
+
+class BadModel(ChipwireError):
+    """A model cannot be loaded or trusted."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"model {reference}: {reason}")
+
+
+class BadRow(InputError):
+    """One row cannot be used; the text is the reason that goes to ``reject``."""
+
+
+class BadInstant(BadRow):
+    """A date or time that is in no known form, impossible or implausible."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"'{text[:60]}' {why}")
+
+
+class MissingZone(BadInstant):
+    """A date or time without an offset, and no zone from the source's profile or the user."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, "carries no time zone; say which with --tz, e.g. --tz America/New_York")
+
+
+class UnrecognisedColumns(UnreadableInput):
+    """A table in which a needed column was not recognised."""
+
+    def __init__(self, path: str, role: str, columns: Iterable[str]) -> None:
+        found = ", ".join(repr(name[:40]) for name in list(columns)[:20])
+        super().__init__(
+            path,
+            f"no column recognised as {role} (found {found}); name them, "
+            "e.g. --map title=kop,published=datum --tz Europe/Amsterdam",
+        )
+
+
+# --- runs ------------------------------------------------------------------------------------------------
+
+
+class BadTarget(ChipwireError):
+    """A strategy failed, or asked for something that cannot be traded."""
+
+    def __init__(self, strategy: str, decision: datetime, detail: str) -> None:
+        super().__init__(f"strategy '{strategy}' at the decision of {decision:%Y-%m-%d %H:%M} UTC: {detail}")

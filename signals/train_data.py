@@ -12,13 +12,14 @@ import csv
 import hashlib
 import html
 import json
-import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 LABELS: Final = ("negative", "neutral", "positive")
 """Label names in the order of the model's outputs."""
@@ -309,7 +310,7 @@ def rename_pool(examples: Iterable[Example]) -> list[str]:
     return names + chips
 
 
-def rename_target(row: Example, pool: Sequence[str], rng: random.Random) -> Example:
+def rename_target(row: Example, pool: Sequence[str], rng: np.random.Generator) -> Example:
     """Return the row with another company's name in headline and target.
 
     Parameters
@@ -319,10 +320,10 @@ def rename_target(row: Example, pool: Sequence[str], rng: random.Random) -> Exam
         name drawn already stands there.
     pool : sequence of str
         Names to draw from.
-    rng : random.Random
+    rng : numpy Generator
         Source of chance.
     """
-    name = rng.choice(pool)
+    name = pool[int(rng.integers(len(pool)))]
     if not _can_be_renamed(row) or name.casefold() in row.headline.casefold():
         return row
     headline = _whole_words(row.target).sub(lambda _: name, row.headline)

@@ -1,0 +1,366 @@
+"""Tables of any shape become chunks of rows; a line that is no row is a reject and costs no other line.
+
+Reads csv (strict, a broken quote costs its own line), JSON lines, JSON arrays and parquet, at most 10,000 rows
+or 8 MB at a time. What the columns mean is not decided here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chipwire.data.errors import UnreadableInput
+from chipwire.data.files import ByteSource
+from chipwire.data.lines import LINE_BYTES, Line, read_lines, text_encoding
+from chipwire.data.tables import Reject
+from chipwire.data.text import excerpt
+
+CHUNK_ROWS = 10_000
+CHUNK_BYTES = 8 << 20
+# A cell of more lines than this is taken for a quote that was never closed.
+CELL_LINES = 1_000
+JSON_DEPTH = 32
+PARQUET_BYTES = 256 << 20
+_DATE_START = re.compile(r"\s*\"?\d{4}[-/年]\d|\s*\w{3}, \d|\s*\d{1,2} \w{3} \d{4}")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of one table.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Column names.
+    lines : list of int
+        1-based line (csv, JSON lines) or record number of each row.
+    rejects : list of Reject
+        Lines among them that are no rows.
+    column : callable
+        Name to the list of that column's values, one a row; None where a row has none.
+    row_text : callable
+        Row index to the row as text, for an excerpt.
+    """
+
+    names: tuple[str, ...]
+    lines: list[int]
+    rejects: list[Reject]
+    column: Callable[[str], list[Any]]
+    row_text: Callable[[int], str]
+
+
+# --- csv -------------------------------------------------------------------------------------------------
+
+
+def read_csv(source: ByteSource, find_date: Callable[[Sequence[str]], int | None]) -> Iterator[Chunk]:
+    """Yield the rows of a delimited table (comma, semicolon, TAB or bar) with one header line.
+
+    Quoted cells may span lines. Where quoting breaks, a cell runs over 1,000 lines, a record has the wrong
+    number of cells, or a record has swallowed what is a whole row by itself, only its first line is rejected
+    and reading goes on with the next.
+
+    Parameters
+    ----------
+    source : ByteSource
+        The file.
+    find_date : callable
+        Header to the index of the column of dates, if there is one; it tells a row from text like one.
+    """
+    records = _Records(read_lines(source, text_encoding(source)), source)
+    date = find_date(records.names)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    rejects: list[Reject] = []
+
+    def chunk() -> Chunk:
+        held = list(rows)
+        index = {name: i for i, name in reversed(list(enumerate(records.names)))}
+        return Chunk(
+            records.names,
+            list(lines),
+            list(rejects),
+            lambda name: [row[index[name]] for row in held],
+            lambda i: records.delimiter.join(held[i]),
+        )
+
+    try:
+        for row in records.read(date):
+            if isinstance(row, Reject):
+                rejects.append(row)
+            else:
+                rows.append(row)
+                lines.append(records.line)
+            if len(rows) + len(rejects) >= CHUNK_ROWS or records.size > CHUNK_BYTES:
+                yield chunk()
+                records.size = 0
+                del rows[:], lines[:], rejects[:]
+    except UnreadableInput:
+        yield chunk()
+        raise
+    yield chunk()
+
+
+class _Records:
+    """Records out of lines, with the means to step back to any line of the current record."""
+
+    def __init__(self, lines: Iterator[Line], source: ByteSource) -> None:
+        self._lines = lines
+        self._again: deque[Line] = deque()
+        self._current: list[Line] = []
+        self.size = 0
+        self.line = 0
+        first = next((line for line in lines if line.text.strip()), Line(0, ""))
+        if first.problem:
+            raise UnreadableInput(source.path, f"its header is {first.problem}; save it as UTF-8")
+        self.delimiter = max(",;\t|", key=lambda mark: len(_cells(first.text, mark) or []))
+        cells = _cells(first.text, self.delimiter)
+        if cells is None:
+            raise UnreadableInput(source.path, "the quotes in its header do not match")
+        self.names = tuple(cell.strip() for cell in cells)
+
+    def _feed(self) -> Iterator[str]:
+        """Hand lines to the csv reader and remember them until the record is complete."""
+        current, again, fresh = self._current, self._again, self._lines
+        while True:
+            line = again.popleft() if again else next(fresh, None)
+            if line is None:
+                return
+            current.append(line)
+            if len(current) > CELL_LINES:
+                raise csv.Error(f"a quote is not closed within {CELL_LINES:,} lines")
+            self.size += len(line.text)
+            yield line.text
+
+    def read(self, date: int | None) -> Iterator[list[str] | Reject]:
+        """Yield rows of as many cells as the header has, and rejects; `line` is where the last one began."""
+        # The limit is the module's own and global; a larger one harms no other reader.
+        csv.field_size_limit(2 * LINE_BYTES)
+        width, current = len(self.names), self._current
+        while True:
+            reader = csv.reader(self._feed(), delimiter=self.delimiter, strict=True)
+            try:
+                for row in reader:
+                    first = current[0]
+                    self.line = first.number
+                    if len(current) > 1 or first.problem or len(row) != width:
+                        if problem := self._problem(row, width, date):
+                            yield self._step_back(problem)
+                            break
+                        if problem := next((line.problem for line in current if line.problem), ""):
+                            # Lost as a whole: without that line the record would say something else.
+                            yield Reject(first.number, problem, excerpt(first.text))
+                            current.clear()
+                            continue
+                        if not row:
+                            current.clear()
+                            continue
+                    current.clear()
+                    yield row
+                else:
+                    return
+            except csv.Error as error:
+                yield self._step_back(f"quoting is broken: {error}")
+
+    def _problem(self, row: list[str], width: int, date: int | None) -> str:
+        """Say what is wrong with the record that the current lines make, '' when nothing is."""
+        if not row:
+            return ""
+        if len(self._current) > 1 and any(
+            _is_row(line.text, self.delimiter, width, date) for line in self._current[1:]
+        ):
+            return "a quote is not closed: the next line is a row of its own"
+        return f"{len(row)} cells where the header has {width}" if len(row) != width else ""
+
+    def _step_back(self, reason: str) -> Reject:
+        """Reject the first line of the record and put its other lines back to be read on their own."""
+        first, *rest = self._current
+        self._current.clear()
+        self._again.extendleft(reversed(rest))
+        return Reject(first.number, first.problem or reason, excerpt(first.text))
+
+
+def _cells(line: str, delimiter: str) -> list[str] | None:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), None)
+    except csv.Error:
+        return None
+
+
+def _is_row(line: str, delimiter: str, width: int, date: int | None) -> bool:
+    cells = _cells(line, delimiter)
+    if cells is None or len(cells) != width:
+        return False
+    return width > 2 if date is None else bool(_DATE_START.match(cells[date]))
+
+
+# --- JSON ------------------------------------------------------------------------------------------------
+
+_NOT_A_NUMBER = object()
+
+
+def _parse_json(text: str) -> Any:
+    """Parse JSON proper: no NaN or infinities, bounded nesting; raises ValueError with a short reason."""
+    # Counting is cheap; only lines with many brackets need the real depth.
+    if text.count("[") + text.count("{") > JSON_DEPTH and _depth(text) > JSON_DEPTH:
+        raise ValueError(f"nested deeper than {JSON_DEPTH}")
+    return json.loads(text, parse_constant=lambda name: _NOT_A_NUMBER)
+
+
+def _depth(text: str) -> int:
+    """Return the deepest nesting outside strings."""
+    depth = deepest = 0
+    for mark in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        if mark[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+def _record(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"is no JSON object but {type(value).__name__}")
+    for name, cell in value.items():
+        if cell is _NOT_A_NUMBER:
+            raise ValueError(f"'{name[:40]}' is NaN or infinite, which is not JSON")
+    return value
+
+
+def dict_chunk(
+    names: tuple[str, ...], rows: list[dict[str, Any]], lines: list[int], rejects: list[Reject]
+) -> Chunk:
+    """Return a chunk of rows that are dicts."""
+    return Chunk(
+        names,
+        lines,
+        rejects,
+        lambda name: [row.get(name) for row in rows],
+        lambda i: json.dumps(rows[i], ensure_ascii=False, default=str),
+    )
+
+
+def _names(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the keys of all rows, in the order of their first use."""
+    return tuple(dict.fromkeys(name for row in rows for name in row))
+
+
+def read_jsonl(source: ByteSource) -> Iterator[Chunk]:
+    """Yield the objects of a text with one JSON object a line; blank lines are no rows."""
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    rejects: list[Reject] = []
+    size = 0
+    try:
+        for line in read_lines(source, text_encoding(source)):
+            if not line.text.strip():
+                continue
+            size += len(line.text)
+            try:
+                if line.problem:
+                    raise ValueError(line.problem)
+                rows.append(_record(_parse_json(line.text)))
+                lines.append(line.number)
+            except (ValueError, RecursionError) as error:
+                rejects.append(Reject(line.number, _json_reason(error), excerpt(line.text)))
+            if len(rows) + len(rejects) >= CHUNK_ROWS or size > CHUNK_BYTES:
+                yield dict_chunk(_names(rows), rows, lines, rejects)
+                rows, lines, rejects, size = [], [], [], 0
+    except UnreadableInput:
+        yield dict_chunk(_names(rows), rows, lines, rejects)
+        raise
+    yield dict_chunk(_names(rows), rows, lines, rejects)
+
+
+def _json_reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"broken JSON: {error.msg} at character {error.pos + 1}"
+    return str(error)
+
+
+def read_json(source: ByteSource) -> Iterator[Chunk]:
+    """Yield the objects of a JSON array; a document of more than 64 MiB should be JSON lines.
+
+    Raises
+    ------
+    UnreadableInput
+        Not JSON as a whole, or not an array.
+    """
+    encoding = text_encoding(source)
+    try:
+        text = source.whole().decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        value = _parse_json(text)
+    except UnicodeDecodeError as error:
+        raise UnreadableInput(
+            source.path, f"is not valid {encoding.upper()} at byte {error.start:,}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UnreadableInput(
+            source.path, f"is {_json_reason(error)}; one object a line loses less"
+        ) from None
+    items = value if isinstance(value, list) else [value]
+    for start in range(0, max(len(items), 1), CHUNK_ROWS):
+        rows, lines, rejects = [], [], []
+        for number, item in enumerate(items[start : start + CHUNK_ROWS], start + 1):
+            try:
+                rows.append(_record(item))
+                lines.append(number)
+            except ValueError as error:
+                rejects.append(Reject(number, str(error), excerpt(str(item)[:1000])))
+        yield dict_chunk(_names(rows), rows, lines, rejects)
+
+
+# --- parquet ---------------------------------------------------------------------------------------------
+
+
+def read_parquet(source: ByteSource) -> Iterator[Chunk]:
+    """Yield the rows of a parquet file of at most 256 MiB; dates and times come as ISO text.
+
+    Raises
+    ------
+    UnreadableInput
+        Truncated or damaged, with Arrow's reason.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    done = 0
+    try:
+        file = pq.ParquetFile(io.BytesIO(source.whole(PARQUET_BYTES)))
+        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            yield _arrow_chunk(batch, done)
+            done += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UnreadableInput(
+            source.path, f"is not a whole parquet file ({reason}); download it again"
+        ) from None
+
+
+def _arrow_chunk(batch: Any, done: int) -> Chunk:
+    import pyarrow as pa
+
+    def column(name: str) -> list[Any]:
+        values = batch.column(batch.schema.names.index(name))
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if pa.types.is_timestamp(values.type):
+            zone = "UTC" if values.type.tz else None
+            values = values.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.string())
+        elif pa.types.is_date(values.type):
+            values = values.cast(pa.date32()).cast(pa.string())
+        return list(values.to_pylist())
+
+    return Chunk(
+        tuple(batch.schema.names),
+        list(range(done + 1, done + batch.num_rows + 1)),
+        [],
+        column,
+        lambda i: str(batch.slice(i, 1).to_pylist()[0]),
+    )

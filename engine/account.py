@@ -1,0 +1,372 @@
+"""One account over all venues: cash, shares and marks, moved only by auctions, actions and borrow cost."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from chipwire.data.fees import FeeTable
+from chipwire.data.market_rules import LotRule, MarketRules
+from chipwire.engine import rules
+from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
+from chipwire.engine.market import Action, Floats, Market, VenueMarket
+from chipwire.engine.records import EquityRow, Fill, Ledger, Order, PositionRow, Unfilled
+from chipwire.engine.rules import Reason
+from chipwire.engine.settings import Settings
+from chipwire.engine.view import Cause
+
+DEAD_AFTER_SESSIONS = 20
+"""A holding whose bars have ended for good is closed at its last price after so many sessions without one."""
+
+
+def utc(instant: np.datetime64) -> datetime:
+    """Return an array's instant as an aware datetime."""
+    moment: datetime = instant.astype("datetime64[us]").item()
+    return moment.replace(tzinfo=UTC)
+
+
+class _Holdings:
+    """One venue's part of the account, arrays in the order of its instruments."""
+
+    def __init__(self, size: int) -> None:
+        self.shares: Floats = np.zeros(size)
+        self.bought_today: Floats = np.zeros(size)
+        self.basis: Floats = np.zeros(size)  # what the open position has cost, base currency; negative for a short
+        self.price: Floats = np.full(size, np.nan)  # last known
+        self.session = -1
+        self.causes: dict[int, tuple[Cause, ...]] = {}
+
+
+class Account:
+    """The account of one run.
+
+    Parameters
+    ----------
+    market : Market
+    settings : Settings
+    fee_table, market_rules
+        Dated facts.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        What happened so far.
+    uncovered : set of str
+        Venues that traded on a day that the fee table does not cover.
+    """
+
+    def __init__(self, market: Market, settings: Settings, fee_table: FeeTable, market_rules: MarketRules) -> None:
+        self.market = market
+        self.settings = settings
+        self.ledger = Ledger()
+        self.uncovered: set[str] = set()
+        self.cash = settings.capital
+        self._fees = fee_table
+        self._rules = market_rules
+        self._holdings = [_Holdings(len(venue.instruments)) for venue in market.venues]
+        self._day = {"costs": 0.0, "borrow": 0.0, "dividends": 0.0}
+        self._terms = AuctionTerms(
+            settings.slippage_bps, settings.impact, settings.participation, settings.leverage
+        )
+        for venue, own in zip(market.venues, self._holdings, strict=True):
+            own.session = venue.first - 1
+            if venue.first:
+                own.price = _last_known(venue.close[: venue.first])
+
+    # --- what it is worth --------------------------------------------------------------------------------
+
+    def equity(self, instant: np.datetime64) -> float:
+        """Return cash plus every position at its last known price and FX, base currency."""
+        long, short = self._values(instant, leave_out=None)
+        return self.cash + long - short
+
+    def positions(self) -> dict[str, int]:
+        """Return shares by instrument, without zeros."""
+        return {
+            instrument.symbol: int(shares)
+            for venue, own in zip(self.market.venues, self._holdings, strict=True)
+            for instrument, shares in zip(venue.instruments, own.shares, strict=True)
+            if shares
+        }
+
+    def last_prices(self) -> dict[str, float]:
+        """Return the last known price of every instrument, local currency, NaN where none is known yet."""
+        return {
+            instrument.symbol: float(price)
+            for venue, own in zip(self.market.venues, self._holdings, strict=True)
+            for instrument, price in zip(venue.instruments, own.price, strict=True)
+        }
+
+    def held(self, venue: int) -> Floats:
+        """Return a venue's shares, a copy."""
+        return self._holdings[venue].shares.copy()
+
+    def known_price(self, venue: int) -> Floats:
+        """Return a venue's last known prices, a copy."""
+        return self._holdings[venue].price.copy()
+
+    def opened_by(self, venue: int, column: int) -> tuple[Cause, ...]:
+        """Return the causes of the fill that opened what is held, marked as such."""
+        return self._holdings[venue].causes.get(column, ())
+
+    def lot_rules(self, venue: int, session: int) -> list[LotRule]:
+        """Return the lots of a venue's instruments in a session."""
+        place = self.market.venues[venue]
+        day = place.session[session].item()
+        return [self._rules.lot_rule(i.venue, i.board, i.lot, day) for i in place.instruments]
+
+    def fx(self, venue: int, instant: np.datetime64) -> Floats:
+        """Return base currency for one unit of each instrument's currency."""
+        return np.array([self.market.fx.to_base(i.currency, instant) for i in self.market.venues[venue].instruments])
+
+    def _values(self, instant: np.datetime64, leave_out: int | None) -> tuple[float, float]:
+        """Return the value of longs and of shorts (both at least 0) of all venues but one."""
+        long = short = 0.0
+        for index, own in enumerate(self._holdings):
+            held = own.shares != 0
+            if index == leave_out or not held.any():
+                continue
+            value = own.shares[held] * own.price[held] * self.fx(index, instant)[held]
+            long += float(rules.ordered_sum(np.maximum(value, 0.0)))
+            short += float(rules.ordered_sum(np.maximum(-value, 0.0)))
+        return long, short
+
+    # --- what happens to it ------------------------------------------------------------------------------
+
+    def begin(self, venue: int, session: int, instant: np.datetime64) -> None:
+        """Begin a venue's session: borrow cost since the last one, corporate actions, locks released."""
+        own, place = self._holdings[venue], self.market.venues[venue]
+        if own.session >= session:
+            return
+        if own.session >= 0:
+            self._pay_borrow(venue, own.session, session, instant)
+        own.session = session
+        own.bought_today[:] = 0.0
+        for (when, column), actions in place.actions.items():
+            if when == session:
+                for action in actions:
+                    self._apply(venue, column, action, instant)
+        for column in np.flatnonzero((own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < session)):
+            self._close_dead(venue, int(column), instant)
+
+    def mark(self, venue: int, session: int, auction: str) -> None:
+        """Take an auction's prices as the last known ones, where there was trade."""
+        place = self.market.venues[venue]
+        price = (place.open if auction == "open" else place.close)[session]
+        own = self._holdings[venue]
+        own.price = np.where(np.isnan(price), own.price, price)
+
+    def trade(self, venue: int, session: int, auction: str, orders: list[Order]) -> list[Fill]:
+        """Settle a venue's orders at an auction and return the fills; what did not fill is noted with its reason."""
+        if not orders:
+            return []
+        place = self.market.venues[venue]
+        instant = (place.open_at if auction == "open" else place.close_at)[session]
+        column = {instrument.symbol: index for index, instrument in enumerate(place.instruments)}
+        wanted = np.zeros(len(place.instruments))
+        for order in orders:
+            wanted[column[order.instrument]] = order.shares
+        book = self._book(venue, session, auction, instant)
+        result = settle(book, wanted, self._terms)
+        fills = []
+        for order in orders:
+            index = column[order.instrument]
+            filled = int(result.filled[index])
+            if filled:
+                fills.append(self._book_fill(venue, session, auction, order, index, book, result))
+            if filled != order.shares:
+                reason = Reason(int(result.reason[index])).name.lower()
+                self.ledger.unfilled.append(
+                    Unfilled(
+                        order.decision_at, utc(instant), place.session[session].item(), order.instrument,
+                        order.shares, filled, reason,
+                    )  # fmt: skip
+                )
+        self.cash = float(result.cash)
+        self.ledger.fills += fills
+        return fills
+
+    def end_of_day(self, day: date, instant: np.datetime64) -> None:
+        """Write down the account after the last auction of a UTC day."""
+        long, short = self._values(instant, leave_out=None)
+        for index, (venue, own) in enumerate(zip(self.market.venues, self._holdings, strict=True)):
+            fx = self.fx(index, instant)
+            self.ledger.positions += [
+                PositionRow(
+                    day, venue.instruments[i].symbol, int(own.shares[i]), float(own.price[i]), float(fx[i]),
+                    float(own.shares[i] * own.price[i] * fx[i]),
+                )  # fmt: skip
+                for i in np.flatnonzero(own.shares)
+            ]
+        equity = self.cash + long - short
+        self.ledger.equity.append(EquityRow(day, equity, self.cash, long + short, **self._day))
+        self._day = dict.fromkeys(self._day, 0.0)
+
+    # --- the parts of it ---------------------------------------------------------------------------------
+
+    def _book(self, venue: int, session: int, auction: str, instant: np.datetime64) -> AuctionBook:
+        own, place = self._holdings[venue], self.market.venues[venue]
+        day = place.session[session].item()
+        lots = self.lot_rules(venue, session)
+        down, up, tick = self._limits(venue, session)
+        rates = self._fees.stacked(place.mic, tuple(i.kind for i in place.instruments), day)
+        if not rates.covered:
+            self.uncovered.add(place.mic)
+        long, short = self._values(instant, leave_out=venue)
+        return AuctionBook(
+            held=own.shares,
+            bought_today=own.bought_today,
+            auction_price=(place.open if auction == "open" else place.close)[session],
+            volume=place.volume[session],
+            known_price=own.price,
+            limit_down=down,
+            limit_up=up,
+            tick=tick,
+            fx=self.fx(venue, instant),
+            buy_minimum=np.array([lot.buy_minimum for lot in lots], dtype=np.float64),
+            buy_step=np.array([lot.buy_step for lot in lots], dtype=np.float64),
+            share_lock=np.array([lot.share_lock for lot in lots]),
+            short_allowed=np.array(
+                [self._rules.short_rule(i.venue, i.symbol, day).allowed for i in place.instruments]
+            ),
+            rates=rates,
+            cash=self.cash,
+            long_elsewhere=long,
+            short_elsewhere=short,
+        )
+
+    def _limits(self, venue: int, session: int) -> tuple[Floats, Floats, Floats]:
+        """Return the session's lower and upper limits and ticks."""
+        place = self.market.venues[venue]
+        day = place.session[session].item()
+        previous = _previous_close(place, session)
+        fractions, ticks = [], []
+        for index, instrument in enumerate(place.instruments):
+            fractions.append(
+                self._rules.limit_fraction(
+                    instrument.venue, instrument.board, day, listed_on=instrument.listed_on,
+                    session_number=_session_number(place, session, instrument.listed_on),
+                )  # fmt: skip
+            )
+            ticks.append(float(self._rules.tick(instrument.venue, instrument.board, previous[index], day)))
+        tick = np.array(ticks)
+        down, up = rules.limit_prices(previous, np.array(fractions), tick)
+        return down, up, tick
+
+    def _book_fill(
+        self, venue: int, session: int, auction: str, order: Order, index: int, book: AuctionBook, result: AuctionResult
+    ) -> Fill:
+        """Move shares and basis by one fill and return its record; cash moves once for the whole auction."""
+        own, place = self._holdings[venue], self.market.venues[venue]
+        instant = (place.open_at if auction == "open" else place.close_at)[session]
+        filled, held = float(result.filled[index]), float(own.shares[index])
+        change = float(result.cash_change[index])
+        closing = min(abs(filled), abs(held)) if filled * held < 0 else 0.0
+        close_part = change * closing / abs(filled)
+        released = float(own.basis[index]) * closing / abs(held) if closing else 0.0
+        own.basis[index] += -(change - close_part) - released
+        own.shares[index] = held + filled
+        if filled > 0:
+            own.bought_today[index] += filled - (closing if held < 0 else 0.0)
+        if own.shares[index] * filled > 0 and (not held or closing):
+            own.causes[index] = tuple(
+                Cause(c.headline_id, c.issuer, c.theme, c.model_id, c.strength, "opened") for c in order.causes
+            )
+        fees = [float(np.asarray(part)[index]) for part in (result.fees.commission, result.fees.duty, result.fees.levies)]
+        fx = float(np.asarray(book.fx)[index])
+        slippage = float(result.slippage[index])
+        self._day["costs"] += (sum(fees) + slippage) * fx
+        return Fill(
+            order.decision_at, utc(instant), place.session[session].item(), place.mic, auction, order.instrument,
+            int(filled), float(result.price[index]), float(np.asarray(book.auction_price)[index]),
+            place.instruments[index].currency, fx, *fees, slippage,
+            close_part - released if closing else 0.0, order.causes,
+        )  # fmt: skip
+
+    def _pay_borrow(self, venue: int, before: int, session: int, instant: np.datetime64) -> None:
+        own, place = self._holdings[venue], self.market.venues[venue]
+        shorts = np.flatnonzero(own.shares < 0)
+        if not len(shorts):
+            return
+        days = int((place.session[session] - place.session[before]) / np.timedelta64(1, "D"))
+        day, fx = place.session[session].item(), self.fx(venue, instant)
+        for index in shorts:
+            rate = self._rules.short_rule(place.mic, place.instruments[index].symbol, day).borrow_rate
+            value = -own.shares[index] * own.price[index] * fx[index]
+            cost = float(rules.borrow_cost(value, rate, days))
+            self.cash -= cost
+            self._day["borrow"] += cost
+
+    def _apply(self, venue: int, column: int, action: Action, instant: np.datetime64) -> None:
+        """Apply a split or a dividend before the ex-date's auctions; a short pays the dividend."""
+        own = self._holdings[venue]
+        held = float(own.shares[column])
+        fx = float(self.fx(venue, instant)[column])
+        if action.kind == "dividend":
+            paid = held * action.value * fx
+            self.cash += paid
+            self._day["dividends"] += paid
+            own.price[column] -= action.value
+            return
+        own.price[column] /= action.value
+        if not held:
+            return
+        exact = held * action.value
+        whole = float(np.sign(exact) * rules.whole_below(abs(exact)))
+        rest = (exact - whole) * float(own.price[column]) * fx
+        own.shares[column] = whole
+        self.cash += rest
+        self._day["dividends"] += rest
+        self._note_change(venue, column, instant, "action", int(whole - held), 0.0, 0.0)
+
+    def _close_dead(self, venue: int, column: int, instant: np.datetime64) -> None:
+        own = self._holdings[venue]
+        shares, price = float(own.shares[column]), float(own.price[column])
+        proceeds = shares * price * float(self.fx(venue, instant)[column])
+        realized = proceeds - float(own.basis[column])
+        self.cash += proceeds
+        own.shares[column] = own.basis[column] = 0.0
+        self._note_change(venue, column, instant, "delisting", int(-shares), price, realized)
+
+    def _note_change(
+        self, venue: int, column: int, instant: np.datetime64, kind: str, shares: int, price: float, realized: float
+    ) -> None:
+        own, place = self._holdings[venue], self.market.venues[venue]
+        instrument = place.instruments[column]
+        fx = float(self.fx(venue, instant)[column])
+        at, day = utc(instant), place.session[own.session].item()
+        self.ledger.fills.append(
+            Fill(
+                at, at, day, place.mic, kind, instrument.symbol, shares, price, price, instrument.currency, fx,
+                0.0, 0.0, 0.0, 0.0, realized, self.opened_by(venue, column),
+            )  # fmt: skip
+        )
+
+
+def _last_known(closes: Floats) -> Floats:
+    """Return each column's last value that is there, NaN where none is."""
+    there = ~np.isnan(closes)
+    last = len(closes) - 1 - there[::-1].argmax(axis=0)
+    return np.where(there.any(axis=0), closes[last, np.arange(closes.shape[1])], np.nan)
+
+
+def _previous_close(place: VenueMarket, session: int) -> Floats:
+    """Return the last closes before a session, adjusted for the actions since; NaN: no limit can be known."""
+    previous = _last_known(place.close[:session]) if session else np.full(len(place.instruments), math.nan)
+    for (when, column), actions in place.actions.items():
+        if when == session:
+            for action in actions:
+                previous[column] = (
+                    previous[column] / action.value if action.kind == "split" else previous[column] - action.value
+                )
+    return previous
+
+
+def _session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:
+    """Return 1 for the first session of a listing; None where its start lies before the known sessions."""
+    if listed_on is None or place.session[0].item() > listed_on:
+        return None
+    return session - int(np.searchsorted(place.session, np.datetime64(listed_on, "D"))) + 1
+

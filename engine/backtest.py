@@ -1,0 +1,202 @@
+"""One backtest from settings to stored rows: load, run, name, write in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pyarrow as pa
+
+import chipwire
+from chipwire.data.errors import NothingToDo
+from chipwire.data.fees import load_fees
+from chipwire.data.market_rules import load_market_rules
+from chipwire.data.universe import Universe
+from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.engine.account import Account
+from chipwire.engine.market import Market, load_market
+from chipwire.engine.records import EquityRow, Fill, PositionRow, Target, Unfilled
+from chipwire.engine.settings import Settings
+from chipwire.engine.view import SignalBook, load_signals
+from chipwire.signals.build import resolve_model
+from chipwire.signals.linking import Linker
+from chipwire.strategies.base import Strategy
+
+ENGINE = "backtrader"
+_TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a backtest left in the warehouse.
+
+    Attributes
+    ----------
+    run_id : str
+        12 hex digits over strategy, parameters, settings, data, model and code: the same again is the same run.
+    fills, unfilled : int
+        Trades, and orders not filled in full.
+    """
+
+    run_id: str
+    fills: int
+    unfilled: int
+    warnings: tuple[str, ...]
+
+
+def run_backtest(
+    warehouse: Warehouse,
+    universe: Universe,
+    strategy: Strategy,
+    settings: Settings,
+    *,
+    model: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RunResult:
+    """Run a strategy on the warehouse's data and store all that it produced.
+
+    Raises
+    ------
+    NothingToDo
+        No bars in the span, or no signals for a strategy that reads them.
+    UnknownName, DomainError, BadTarget
+        See `load_market`, `resolve_model` and `Decider`.
+    """
+    from chipwire.engine.event import run_event_driven
+
+    market = load_market(warehouse, universe, settings)
+    book, model_id, warnings = _load_book(warehouse, universe, strategy, settings, model)
+    issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
+    account = run_event_driven(
+        market, settings, strategy, book, issuers, load_fees(), load_market_rules(), on_progress
+    )
+    warnings = [*market.warnings, *warnings]
+    for mic in sorted(account.uncovered):
+        warnings.append(f"{mic}: the fee table does not cover all sessions traded; those paid no fees")
+    return _store(warehouse, strategy, settings, market, account, model_id, _fingerprint(market, book), warnings)
+
+
+def _load_book(
+    warehouse: Warehouse, universe: Universe, strategy: Strategy, settings: Settings, model: str | None
+) -> tuple[SignalBook | None, str | None, list[str]]:
+    if not strategy.reads_signals:
+        return None, None, []
+    model_id = resolve_model(warehouse, model)
+    book = load_signals(warehouse, settings, model_id, Linker(universe).id)
+    if not len(book):
+        raise NothingToDo(
+            f"there are no signals that {settings.start} to {settings.end} could see",
+            "build them with 'chipwire signals', or choose another span",
+        )
+    unknown_cutoff, undated = warehouse.rows(
+        load_sql("chipwire.engine", "signal_cautions.sql"), {"model": model_id}
+    )[0]
+    warnings = []
+    if unknown_cutoff:
+        warnings.append("the model's training cut-off is not known: it may have learnt from what followed the headlines")
+    if undated:
+        warnings.append(f"{undated} headlines that name an issuer have no publication date and are left out")
+    return book, model_id, warnings
+
+
+def _fingerprint(market: Market, book: SignalBook | None) -> str:
+    """Digest everything that the run could read: bars, FX, actions, calendars, signals."""
+    digest = hashlib.blake2b(market.fingerprint.encode(), digest_size=8)
+    if book is not None:
+        digest.update(book.available_at.tobytes())
+        for name, column in sorted(book.columns.items()):
+            digest.update(name.encode())
+            digest.update(repr(column.tolist()).encode() if column.dtype == object else column.tobytes())
+    return digest.hexdigest()
+
+
+def _store(
+    warehouse: Warehouse,
+    strategy: Strategy,
+    settings: Settings,
+    market: Market,
+    account: Account,
+    model_id: str | None,
+    fingerprint: str,
+    warnings: list[str],
+) -> RunResult:
+    identity = [strategy.name, strategy.values, settings.as_json(), fingerprint, model_id, chipwire.__version__, ENGINE]
+    run_id = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
+    ledger = account.ledger
+    with warehouse.transaction():
+        delete_run(warehouse, run_id)
+        number = warehouse.value("SELECT coalesce(max(run_no), 0) + 1 FROM run")
+        row = {
+            "run_id": run_id, "run_no": number, "strategy": strategy.name, "engine": ENGINE,
+            "params": json.dumps(strategy.values, sort_keys=True), "settings": json.dumps(settings.as_json()),
+            "data_fingerprint": fingerprint, "model_id": model_id, "code_version": chipwire.__version__,
+            "metrics": "{}", "warnings": json.dumps(warnings, ensure_ascii=False),
+        }  # fmt: skip
+        warehouse.insert("run", pa.Table.from_pylist([row], schema=_run_schema()))
+        _insert(warehouse, "target", run_id, ledger.targets, Target)
+        _insert(warehouse, "fill", run_id, ledger.fills, Fill, number="fill_no", leave_out=("causes",))
+        _insert(warehouse, "unfilled", run_id, ledger.unfilled, Unfilled, number="order_no")
+        _insert(warehouse, "position", run_id, ledger.positions, PositionRow)
+        _insert(warehouse, "equity", run_id, ledger.equity, EquityRow)
+        _insert_causes(warehouse, run_id, ledger.fills)
+    warehouse.touch(*_TABLES)
+    return RunResult(run_id, len(ledger.fills), len(ledger.unfilled), tuple(warnings))
+
+
+def delete_run(warehouse: Warehouse, run_id: str) -> None:
+    """Remove a run and everything that belongs to it."""
+    with warehouse.transaction():
+        for table in _TABLES:
+            warehouse.run(f"DELETE FROM {table} WHERE run_id = ?", [run_id])  # noqa: S608 - names are ours
+    warehouse.touch(*_TABLES)
+
+
+def _insert(
+    warehouse: Warehouse,
+    table: str,
+    run_id: str,
+    records: list[Any],
+    kind: type,
+    *,
+    number: str | None = None,
+    leave_out: tuple[str, ...] = (),
+) -> None:
+    """Insert records as they are; `number` names a column that counts them from 1."""
+    if not records:
+        return
+    names = [field.name for field in fields(kind) if field.name not in leave_out]
+    columns = {name: [_naive(getattr(record, name)) for record in records] for name in names}
+    counted = {number: list(range(1, len(records) + 1))} if number else {}
+    added = warehouse.insert(table, pa.table({"run_id": [run_id] * len(records), **counted, **columns}))
+    if added != len(records):
+        raise AssertionError(f"{len(records) - added} rows of {table} share a key")
+
+
+def _insert_causes(warehouse: Warehouse, run_id: str, fills: list[Fill]) -> None:
+    rows = [
+        {
+            "run_id": run_id, "fill_no": number, "rank": rank, "headline_id": cause.headline_id,
+            "issuer": cause.issuer, "theme": cause.theme, "model_id": cause.model_id,
+            "strength": cause.strength, "relation": cause.relation,
+        }
+        for number, fill in enumerate(fills, start=1)
+        for rank, cause in enumerate(fill.causes, start=1)
+    ]  # fmt: skip
+    if rows:
+        warehouse.insert("fill_cause", pa.Table.from_pylist(rows))
+
+
+def _naive(value: Any) -> Any:
+    """Return an aware UTC datetime without its zone, as the warehouse keeps it; anything else as it is."""
+    return value.replace(tzinfo=None) if hasattr(value, "utcoffset") and value.tzinfo else value
+
+
+def _run_schema() -> pa.Schema:
+    text = {name: pa.string() for name in (
+        "run_id", "strategy", "engine", "params", "settings", "data_fingerprint", "model_id", "code_version",
+        "metrics", "warnings",
+    )}  # fmt: skip
+    return pa.schema({**text, "run_no": pa.int64()})

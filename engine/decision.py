@@ -1,0 +1,135 @@
+"""From a strategy's weights to orders: ask, check, size in shares, leave small changes alone, note the causes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from chipwire.data.errors import BadTarget
+from chipwire.engine import rules
+from chipwire.engine.account import Account, utc
+from chipwire.engine.records import Order, Target, Unfilled
+from chipwire.engine.rules import Reason
+from chipwire.engine.timeline import Step
+from chipwire.engine.view import Cause, PointInTimeView, SignalBook
+from chipwire.strategies.base import Strategy
+
+
+class Decider:
+    """Asks a strategy at each decision and turns its answer into orders.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    account : Account
+    book : SignalBook or None
+        None for a strategy that reads no signals.
+    issuers : mapping
+        Issuer of every instrument.
+    """
+
+    def __init__(
+        self, strategy: Strategy, account: Account, book: SignalBook | None, issuers: Mapping[str, str | None]
+    ) -> None:
+        self._strategy = strategy
+        self._account = account
+        self._book = book
+        self._issuers = issuers
+        self._last: dict[int, datetime] = {}
+
+    def decide(self, step: Step) -> list[Order]:
+        """Ask the strategy before one venue's auction and return its orders.
+
+        Raises
+        ------
+        BadTarget
+            The strategy raised or returned something that cannot be traded.
+        """
+        account = self._account
+        place = account.market.venues[step.venue]
+        instant = place.decide_at[step.session]
+        view = PointInTimeView(
+            now=utc(instant),
+            since=self._last.get(step.venue),
+            venue=place.mic,
+            session=place.session[step.session].item(),
+            instruments=tuple(instrument.symbol for instrument in place.instruments),
+            universe=account.market.symbols,
+            positions=account.positions(),
+            equity=account.equity(instant),
+            _market=account.market,
+            _book=self._book,
+            _issuers=self._issuers,
+            _last_prices=account.last_prices(),
+        )
+        self._last[step.venue] = view.now
+        weights = self._ask(view)
+        account.ledger.targets += [Target(view.now, name, weight) for name, weight in weights.items()]
+        return self._orders(step, instant, view, weights)
+
+    def _ask(self, view: PointInTimeView) -> dict[str, float]:
+        name = self._strategy.name
+        try:
+            answer = self._strategy.decide(view)
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            raise BadTarget(name, view.now, detail) from error
+        if answer is None:
+            return {}
+        if not isinstance(answer, Mapping):
+            raise BadTarget(name, view.now, f"decide returned {type(answer).__name__}; allowed: a mapping or None")
+        weights = {}
+        for symbol in sorted(answer):
+            value = answer[symbol]
+            if symbol not in view.instruments:
+                here = ", ".join(view.instruments)
+                raise BadTarget(name, view.now, f"'{symbol}' is not decided at {view.venue} now; these are: {here}")
+            if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not math.isfinite(value):
+                raise BadTarget(name, view.now, f"weight {value!r} of {symbol} is not a finite number")
+            weights[symbol] = float(value)
+        gross, allowed = sum(map(abs, weights.values())), self._account.settings.leverage
+        if gross > allowed * (1 + 1e-9):
+            raise BadTarget(
+                name, view.now, f"the weights' absolute sum {gross:.6g} is above the leverage {allowed:g}; "
+                "lower them or give --leverage",
+            )  # fmt: skip
+        return weights
+
+    def _orders(
+        self, step: Step, instant: np.datetime64, view: PointInTimeView, weights: dict[str, float]
+    ) -> list[Order]:
+        account, place = self._account, self._account.market.venues[step.venue]
+        held, known = account.held(step.venue), account.known_price(step.venue)
+        fx = account.fx(step.venue, instant)
+        lots = account.lot_rules(step.venue, step.session)
+        weight = np.array([weights.get(name, math.nan) for name in view.instruments])
+        wanted = rules.wanted_shares(weight, view.equity, known, fx)
+        shares = rules.order_shares(
+            wanted, held, [float(lot.buy_minimum) for lot in lots], [float(lot.buy_step) for lot in lots]
+        )
+        orders = []
+        for index, name in enumerate(view.instruments):
+            size = abs(shares[index]) * known[index] * fx[index]
+            leaves = wanted[index] == 0 and held[index] != 0
+            if shares[index] and (leaves or size >= account.settings.band * view.equity):
+                orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index, leaves)))
+            elif not shares[index] and wanted[index] and not held[index]:
+                auction_at = (place.open_at if account.settings.fill == "open" else place.close_at)[step.session]
+                account.ledger.unfilled.append(
+                    Unfilled(
+                        view.now, utc(auction_at), view.session, name, int(wanted[index]), 0, Reason.LOT.name.lower()
+                    )
+                )
+        return orders
+
+    def _causes(self, view: PointInTimeView, venue: int, index: int, leaves: bool) -> tuple[Cause, ...]:
+        """Return the signals behind an order: those on the issuer itself, else what opened it, else its rivals."""
+        causes = view.causes(view.instruments[index])
+        own = [cause for cause in causes if cause.relation == "own"]
+        if own:
+            return tuple(own)
+        opened = self._account.opened_by(venue, index) if leaves else ()
+        return opened or tuple(causes)

@@ -1,0 +1,299 @@
+"""What a run trades in: each venue's sessions, auctions and bars as arrays, FX known at an instant, actions.
+
+Nothing is dropped to align venues: each has its own sessions, and all auctions are put into one order in UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.data.calendars import auctions
+from chipwire.data.calendars import venue as venue_facts
+from chipwire.data.errors import DomainError, NothingToDo
+from chipwire.data.universe import Instrument, Universe
+from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.engine.settings import Settings
+
+Floats = NDArray[np.float64]
+Instants = NDArray[np.datetime64]
+Days = NDArray[np.datetime64]
+
+HISTORY_DAYS = 400
+"""Calendar days of bars before the start that a strategy may look back on."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A split (new shares for one old) or a cash dividend per share, due before the session's open."""
+
+    kind: str
+    value: float
+
+
+@dataclass(frozen=True)
+class VenueMarket:
+    """One venue's sessions and its instruments' bars; matrices are (sessions, instruments), NaN without a bar.
+
+    Attributes
+    ----------
+    first : int
+        Index of the run's first session; earlier ones are history.
+    open_at, close_at, decide_at : ndarray of datetime64[us]
+        UTC.
+    actions : mapping
+        By (session, instrument), those that the bars do not contain already.
+    last_bar : ndarray of int
+        Session of each instrument's last bar in the warehouse; past the end where it lies after the run.
+    """
+
+    mic: str
+    instruments: tuple[Instrument, ...]
+    first: int
+    session: Days
+    open_at: Instants
+    close_at: Instants
+    decide_at: Instants
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    actions: Mapping[tuple[int, int], tuple[Action, ...]]
+    last_bar: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class FxBook:
+    """Rates known at an instant, from fixings of units per USD."""
+
+    base: str
+    at: Mapping[str, Instants]
+    rate: Mapping[str, Floats]
+
+    def to_base(self, currency: str, instant: np.datetime64) -> float:
+        """Return base currency for one unit of `currency` by the last fixing available; NaN before the first."""
+        if currency == self.base:
+            return 1.0
+        return self._per_usd(self.base, instant) / self._per_usd(currency, instant)
+
+    def age_days(self, currency: str, instant: np.datetime64) -> float:
+        """Return how many days ago the rate was available; NaN when there is none or none is needed."""
+        ages = [
+            (instant - self.at[name][index]) / np.timedelta64(1, "D")
+            for name in {currency, self.base} - {"USD"}
+            if currency != self.base and (index := self._index(name, instant)) >= 0
+        ]
+        return float(max(ages)) if ages else float("nan")
+
+    def _index(self, currency: str, instant: np.datetime64) -> int:
+        return int(np.searchsorted(self.at[currency], instant, side="right")) - 1
+
+    def _per_usd(self, currency: str, instant: np.datetime64) -> float:
+        if currency == "USD":
+            return 1.0
+        index = self._index(currency, instant)
+        return float(self.rate[currency][index]) if index >= 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Market:
+    """All that a run trades in.
+
+    Attributes
+    ----------
+    venues : tuple of VenueMarket
+        By MIC.
+    fingerprint : str
+        Digest of every number above: the same data, the same digest.
+    warnings : tuple of str
+        What the reader of the result has to know.
+    """
+
+    venues: tuple[VenueMarket, ...]
+    fx: FxBook
+    fingerprint: str
+    warnings: tuple[str, ...]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All instruments, venue by venue."""
+        return tuple(instrument.symbol for venue in self.venues for instrument in venue.instruments)
+
+
+def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) -> Market:
+    """Read bars, FX and actions of a run.
+
+    Raises
+    ------
+    NothingToDo
+        No bars in the span.
+    UnknownName
+        A chosen instrument is not in the universe.
+    DomainError
+        A chosen instrument is an index or has no bars in the span; a currency has no FX rate by the start.
+    """
+    chosen = _choose(warehouse, universe, settings)
+    warnings: list[str] = []
+    settings = _until_last_bar(warehouse, chosen, settings, warnings)
+    digest = hashlib.blake2b(digest_size=8)
+    venues = []
+    for mic in sorted({instrument.venue for instrument in chosen}):
+        own = tuple(instrument for instrument in chosen if instrument.venue == mic)
+        venues.append(_load_venue(warehouse, mic, own, settings, digest, warnings))
+    fx = _load_fx(warehouse, chosen, settings, digest)
+    for venue in venues:
+        for currency in {instrument.currency for instrument in venue.instruments}:
+            _check_fx(fx, currency, venue, warnings)
+    return Market(tuple(venues), fx, digest.hexdigest(), tuple(warnings))
+
+
+def _choose(warehouse: Warehouse, universe: Universe, settings: Settings) -> list[Instrument]:
+    found = warehouse.rows(
+        "SELECT DISTINCT instrument FROM bar WHERE interval = '1d' AND session BETWEEN ? AND ?",
+        [settings.start, settings.end],
+    )
+    present = {row[0] for row in found}
+    if not present:
+        raise NothingToDo(
+            f"there are no daily bars from {settings.start} to {settings.end}",
+            "ingest some with 'chipwire ingest prices PATH' or choose another --start and --end",
+        )
+    if not settings.instruments:
+        chosen = [i for i in universe.instruments.values() if i.symbol in present and i.kind == "stock"]
+        if not chosen:
+            raise NothingToDo("only funds and indices have bars in the span", "name some with --instruments")
+        return sorted(chosen, key=lambda instrument: instrument.symbol)
+    for symbol in settings.instruments:
+        instrument = universe.instrument(symbol)
+        if not instrument.tradable:
+            raise DomainError(f"instrument '{symbol}' is an index and cannot be traded; choose a fund or a share")
+        if symbol not in present:
+            raise DomainError(
+                f"instrument '{symbol}' has no daily bars from {settings.start} to {settings.end}; "
+                "ingest them or leave it out of --instruments"
+            )
+    return [universe.instrument(symbol) for symbol in sorted(set(settings.instruments))]
+
+
+def _until_last_bar(
+    warehouse: Warehouse, chosen: Sequence[Instrument], settings: Settings, warnings: list[str]
+) -> Settings:
+    """End the run with the last bar that any instrument has: after it there is nothing to trade on."""
+    names = {"instruments": [instrument.symbol for instrument in chosen]}
+    ends = [row[1] for row in warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), names)]
+    if max(ends) >= settings.end:
+        return settings
+    if (settings.end - max(ends)).days > 7:
+        warnings.append(f"the bars end on {max(ends)}, before the end asked for ({settings.end})")
+    return replace(settings, end=max(ends))
+
+
+def _load_venue(
+    warehouse: Warehouse,
+    mic: str,
+    instruments: tuple[Instrument, ...],
+    settings: Settings,
+    digest: hashlib._Hash,
+    warnings: list[str],
+) -> VenueMarket:
+    symbols = [instrument.symbol for instrument in instruments]
+    calendar = auctions(mic, settings.start - timedelta(days=HISTORY_DAYS), settings.end)
+    span = {"instruments": symbols, "start": calendar.session[0].item(), "end": settings.end}
+    bars = warehouse.arrow(load_sql("chipwire.engine", "bars.sql"), span).to_pydict()
+    row = np.searchsorted(calendar.session, np.array(bars["session"], dtype="datetime64[D]"))
+    column = np.array([symbols.index(symbol) for symbol in bars["instrument"]], dtype=np.int64)
+    on_calendar = np.zeros(len(row), dtype=bool)
+    inside = row < len(calendar)
+    on_calendar[inside] = calendar.session[row[inside]] == np.array(bars["session"], dtype="datetime64[D]")[inside]
+    if not on_calendar.all():
+        warnings.append(f"{mic}: {int((~on_calendar).sum())} bars lie outside the calendar's sessions and are not used")
+    matrices = {}
+    for name in ("open", "high", "low", "close", "volume"):
+        matrix = np.full((len(calendar), len(symbols)), np.nan)
+        values = np.array(bars[name], dtype=np.float64)
+        matrix[row[on_calendar], column[on_calendar]] = values[on_calendar]
+        matrices[name] = matrix
+    for symbol in sorted({s for s, kind in zip(bars["instrument"], bars["adjustment"], strict=True) if kind != "none"}):
+        kind = bars["adjustment"][bars["instrument"].index(symbol)]
+        if kind == "split+dividend" and mic == "XSHG":
+            warnings.append(f"{symbol}: bars are dividend-adjusted; lots and price limits are not exact on them")
+    actions = _load_actions(warehouse, symbols, bars, calendar.session)
+    facts = venue_facts(mic)
+    minutes = settings.cutoff_minutes
+    if minutes is None:
+        minutes = facts.cutoff_open if settings.fill == "open" else facts.cutoff_close
+    auction_at = calendar.open_at if settings.fill == "open" else calendar.close_at
+    decide_at = auction_at - np.timedelta64(round(minutes * 60_000_000), "us")
+    for part in (mic, repr(symbols), *(matrix.tobytes() for matrix in matrices.values()), repr(sorted(actions.items()))):
+        digest.update(part.encode() if isinstance(part, str) else part)
+    digest.update(decide_at.tobytes() + calendar.open_at.tobytes() + calendar.close_at.tobytes())
+    first = int(np.searchsorted(calendar.session, np.datetime64(settings.start, "D")))
+    ends = dict(warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), {"instruments": symbols}))
+    last_bar = np.searchsorted(calendar.session, np.array([ends[s] for s in symbols], dtype="datetime64[D]"))
+    return VenueMarket(
+        mic, instruments, first, calendar.session, calendar.open_at, calendar.close_at, decide_at,
+        actions=actions, last_bar=last_bar, **matrices,
+    )  # fmt: skip
+
+
+def _load_actions(
+    warehouse: Warehouse, symbols: Sequence[str], bars: Mapping[str, list[object]], sessions: Days
+) -> dict[tuple[int, int], tuple[Action, ...]]:
+    """Return the actions that bars do not contain already, by (session, instrument); the next session's if closed."""
+    adjustment = dict(zip(bars["instrument"], bars["adjustment"], strict=True))
+    rows = warehouse.rows(
+        "SELECT instrument, ex_date, kind, value FROM corporate_action WHERE list_contains($instruments, instrument) "
+        "ORDER BY instrument, ex_date, kind DESC",
+        {"instruments": list(symbols)},
+    )
+    found: dict[tuple[int, int], tuple[Action, ...]] = {}
+    for symbol, ex_date, kind, value in rows:
+        inside = {"none": (), "split": ("split",)}.get(str(adjustment.get(symbol)), ("split", "dividend"))
+        session = int(np.searchsorted(sessions, np.datetime64(ex_date, "D")))
+        if kind in inside or session >= len(sessions) or ex_date < sessions[0].item():
+            continue
+        key = (session, symbols.index(symbol))
+        found[key] = (*found.get(key, ()), Action(kind, value))
+    return found
+
+
+def _load_fx(
+    warehouse: Warehouse, instruments: Sequence[Instrument], settings: Settings, digest: hashlib._Hash
+) -> FxBook:
+    needed = sorted(({instrument.currency for instrument in instruments} | {settings.currency}) - {"USD"})
+    at, rate = {}, {}
+    for currency in needed:
+        rows = warehouse.arrow(
+            "SELECT available_at, rate FROM fx_rate WHERE currency = ? ORDER BY available_at, fixed_on", [currency]
+        ).to_pydict()
+        if not rows["rate"] and needed != [settings.currency]:
+            raise DomainError(
+                f"there is no FX rate for {currency}; ingest some with 'chipwire ingest fx PATH' or choose instruments "
+                f"in {settings.currency}"
+            )
+        at[currency] = np.array(rows["available_at"], dtype="datetime64[us]")
+        rate[currency] = np.array(rows["rate"], dtype=np.float64)
+        digest.update(currency.encode() + at[currency].tobytes() + rate[currency].tobytes())
+    return FxBook(settings.currency, at, rate)
+
+
+def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]) -> None:
+    """Refuse a run whose first decision has no rate; count sessions decided on a rate older than five days."""
+    if currency == fx.base:
+        return
+    decisions = venue.decide_at[venue.first :]
+    if len(decisions) and not np.isfinite(fx.to_base(currency, decisions[0])):
+        raise DomainError(
+            f"there is no FX rate from {currency} to {fx.base} before {decisions[0]} UTC; ingest earlier rates or "
+            "choose a later --start"
+        )
+    stale = sum(fx.age_days(currency, instant) > 5.0 for instant in decisions)
+    if stale:
+        warnings.append(f"{venue.mic}: {stale} sessions use a {currency} rate older than five days (last known)")
+

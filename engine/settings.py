@@ -1,0 +1,88 @@
+"""What a run was asked to do: everything besides the strategy, and checked before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from chipwire.data.errors import BadParameter
+
+FILLS = ("open", "close")
+DEFAULT_BENCHMARKS = ("SOX", "588000.SS", "HSTECH", "SPY")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run; stored with it.
+
+    Attributes
+    ----------
+    start, end : date
+        First and last session, each venue's own dates.
+    capital : float
+        In `currency`.
+    fill : str
+        ``open`` or ``close``: the auction at which orders fill.
+    instruments : tuple of str
+        Empty: all shares that have bars in the span.
+    latency_minutes : float
+        A headline is known this long after its ``available_at``.
+    cutoff_minutes : float or None
+        Minutes before the auction at which is decided; None: each venue's own.
+    band : float
+        Part of equity by which an order must change a position to be sent; an exit is always sent.
+    slippage_bps : float
+        Worsens each fill.
+    impact : float
+        Square-root impact: the part of the price by which an order of the whole bar's volume moves it.
+    participation : float
+        Largest part of the bar's volume that an order may take.
+    leverage : float
+        Largest sum of |position values| over equity that orders may lead to.
+    benchmarks : tuple of str
+        Shown beside the result.
+    """
+
+    start: date
+    end: date
+    capital: float = 1_000_000.0
+    currency: str = "USD"
+    fill: str = "open"
+    instruments: tuple[str, ...] = ()
+    latency_minutes: float = 0.0
+    cutoff_minutes: float | None = None
+    band: float = 0.01
+    slippage_bps: float = 5.0
+    impact: float = 0.0
+    participation: float = 0.1
+    leverage: float = 1.0
+    benchmarks: tuple[str, ...] = DEFAULT_BENCHMARKS
+
+    def __post_init__(self) -> None:
+        if self.start > self.end:
+            raise BadParameter("start", self.start.isoformat(), f"it must not lie after end={self.end.isoformat()}")
+        if self.fill not in FILLS:
+            raise BadParameter("fill", self.fill, "open or close")
+        _within("capital", self.capital, 1e-6, 1e15)
+        _within("latency_minutes", self.latency_minutes, 0, 525_600)
+        _within("band", self.band, 0, 1)
+        _within("slippage_bps", self.slippage_bps, 0, 1_000)
+        _within("impact", self.impact, 0, 10)
+        _within("participation", self.participation, 1e-9, 1)
+        _within("leverage", self.leverage, 1e-9, 10)
+        if self.cutoff_minutes is not None:
+            _within("cutoff_minutes", self.cutoff_minutes, 0, 120)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for storing and for the run's identity."""
+        return {
+            name: value.isoformat() if isinstance(value, date) else list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise BadParameter(name, value, f"a number from {low:g} to {high:g}")

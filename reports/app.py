@@ -1,0 +1,66 @@
+"""What all commands share: the warehouse's path, the universe, the console, and the options of listings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from chipwire.reports.console import Console
+
+if TYPE_CHECKING:
+    from chipwire.data.universe import Universe
+    from chipwire.data.warehouse import Warehouse
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class App(Console):
+    """The shared options of a call.
+
+    Parameters
+    ----------
+    db : Path
+        The warehouse.
+    universe_folder : Path or None
+        Extends the shipped universe.
+    verbose, quiet
+        See `Console`.
+    """
+
+    def __init__(self, db: Path, universe_folder: Path | None, *, verbose: int, quiet: bool) -> None:
+        super().__init__(verbose=verbose, quiet=quiet)
+        self.db = db
+        self._universe_folder = universe_folder
+
+    def open(self, command: str, *, write: bool = False) -> Warehouse:
+        """Open the warehouse for a command."""
+        from chipwire.data.warehouse import Warehouse
+
+        return Warehouse.open(self.db, write=write, command=f"chipwire {command}")
+
+    def universe(self) -> Universe:
+        """Load the universe."""
+        from chipwire.data.universe import load_universe
+
+        return load_universe(self._universe_folder)
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def listing(command: F) -> F:
+    """Give a listing its output options: a table, ``--json`` or ``--csv``."""
+    command = click.option("--csv", "fmt", flag_value="csv", help="Print csv.")(command)
+    command = click.option("--json", "fmt", flag_value="json", help="Print JSON.")(command)
+    return click.option("--table", "fmt", flag_value="table", default="table", hidden=True)(command)
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE``; anything else is a usage error of `option`."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip()):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    return name.strip(), value.strip()

@@ -1,0 +1,176 @@
+"""The commands that only look: runs, strategies, universe, rejects, doctor. ``cli.py`` takes them in."""
+
+from __future__ import annotations
+
+import click
+
+from chipwire.data.errors import InputError, UnknownName
+from chipwire.reports.app import App, listing, pass_app
+from chipwire.reports.terminal import print_table
+
+
+@click.group()
+def runs() -> None:
+    """List, show and delete stored runs.
+
+    Example: chipwire runs list
+    """
+
+
+@runs.command("list")
+@listing
+@pass_app
+def runs_list(app: App, fmt: str) -> None:
+    """List the stored runs, the latest last.
+
+    Example: chipwire runs list --json
+    """
+    from chipwire.reports.summary import list_runs
+
+    with app.open("runs list") as warehouse:
+        rows = list_runs(warehouse)
+    print_table(rows, ("run_no", "run_id", "strategy", "start", "end", "currency", "total_return", "sharpe",
+                       "max_drawdown", "fills"), fmt)  # fmt: skip
+
+
+@runs.command("show")
+@click.argument("run", default="latest")
+@pass_app
+def runs_show(app: App, run: str) -> None:
+    """Print all figures and settings of a run as JSON.
+
+    Example: chipwire runs show latest
+    """
+    from chipwire.reports.collect import resolve_run
+    from chipwire.reports.summary import summarize
+
+    with app.open("runs show") as warehouse:
+        click.echo(summarize(warehouse, resolve_run(warehouse, run), app.universe()).as_json())
+
+
+@runs.command("delete")
+@click.argument("run")
+@pass_app
+def runs_delete(app: App, run: str) -> None:
+    """Delete a run and all its rows; headlines, prices, scores and signals stay.
+
+    Example: chipwire runs delete 3
+    """
+    from chipwire.engine.backtest import delete_run
+    from chipwire.reports.collect import resolve_run
+
+    with app.open("runs delete", write=True) as warehouse:
+        run_id = resolve_run(warehouse, run)
+        delete_run(warehouse, run_id)
+    app.say(f"run {run_id} deleted")
+
+
+@click.group()
+def strategies() -> None:
+    """List strategies and show their parameters.
+
+    Example: chipwire strategies show theme-momentum
+    """
+
+
+@strategies.command("list")
+@listing
+def strategies_list(fmt: str) -> None:
+    """List the strategies.
+
+    Example: chipwire strategies list
+    """
+    from chipwire.strategies.registry import strategy_class, strategy_names
+
+    rows = [{"name": name, "what": _first_line(strategy_class(name).__doc__)} for name in strategy_names()]
+    print_table(rows, ("name", "what"), fmt)
+
+
+@strategies.command("show")
+@click.argument("strategy")
+@listing
+def strategies_show(strategy: str, fmt: str) -> None:
+    """Show a strategy's parameters.
+
+    Example: chipwire strategies show event-drift
+    """
+    from chipwire.strategies.registry import strategy_class
+
+    rows = [{"name": p.name, "default": p.default, "allowed": p.allowed(), "what": p.help}
+            for p in strategy_class(strategy).parameters]  # fmt: skip
+    print_table(rows, ("name", "default", "allowed", "what"), fmt)
+
+
+@click.group()
+def universe() -> None:
+    """List issuers and instruments.
+
+    Example: chipwire universe list
+    """
+
+
+@universe.command("list")
+@listing
+@pass_app
+def universe_list(app: App, fmt: str) -> None:
+    """List the instruments.
+
+    Example: chipwire universe list --csv
+    """
+    rows = [vars(instrument) for instrument in app.universe().instruments.values()]
+    print_table(rows, ("symbol", "issuer", "venue", "currency", "kind", "board", "lot", "name"), fmt)
+
+
+@universe.command("show")
+@click.argument("issuer")
+@listing
+@pass_app
+def universe_show(app: App, issuer: str, fmt: str) -> None:
+    """Show the names by which headlines are linked to an issuer.
+
+    Example: chipwire universe show SMIC
+    """
+    known = app.universe().issuers
+    if issuer not in known:
+        raise UnknownName("issuer", issuer, known, "see 'chipwire universe list'")
+    found = known[issuer]
+    rows = [{"kind": kind, "name": name} for kind in ("roles", "aliases", "zh", "tickers", "former")
+            for name in getattr(found, kind)]  # fmt: skip
+    print_table(rows, ("kind", "name"), fmt)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest N.")
+@listing
+@pass_app
+def rejects(app: App, limit: int, fmt: str) -> None:
+    """List input that could not be used, with file, line and reason.
+
+    Example: chipwire rejects --csv
+    """
+    with app.open("rejects") as warehouse:
+        rows = warehouse.frame(
+            "SELECT file, line, reason, excerpt FROM reject ORDER BY batch_id DESC, file, line LIMIT ?", [limit]
+        ).to_dict("records")
+    print_table(rows, ("file", "line", "reason", "excerpt"), fmt)
+
+
+@click.command()
+@click.option("--verify", is_flag=True, help="Read every value and compare it with the stored digests.")
+@listing
+@pass_app
+def doctor(app: App, verify: bool, fmt: str) -> None:
+    """Check the installation and the warehouse.
+
+    Example: chipwire doctor --verify
+    """
+    from chipwire.reports.doctor import examine
+
+    rows = examine(app.db, verify=verify)
+    print_table([vars(row) for row in rows], ("check", "result", "detail"), fmt)
+    if any(row.result == "bad" for row in rows):
+        raise InputError("something is wrong; see the lines marked bad")
+
+
+def _first_line(text: str | None) -> str:
+    return text.strip().splitlines()[0] if text else ""

@@ -1,0 +1,342 @@
+"""One pure function for each measure, and `summary`, which computes all of them once for every output.
+
+Conventions: a *curve* is the equity at UTC day ends with the starting capital in front, so ``curve[0]`` is the
+capital on the day before the first day. Returns and ratios are plain fractions (0.05 is 5 %), the risk-free rate
+and the target return are zero, and a measure that its input cannot give is NaN, never a guess.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+DAYS_A_YEAR = 365.25
+TRADING_DAYS_A_YEAR = 252
+COST_KINDS = ("commission", "duty", "levies", "slippage", "borrow")
+
+
+@dataclass(frozen=True)
+class Drawdown:
+    """The deepest fall of a curve from an earlier high.
+
+    Attributes
+    ----------
+    depth : float
+        Lowest value over the running maximum, less 1: a fraction <= 0.
+    peak, trough, recovery : date or None
+        Day of the high, of the low, and the first later day at or above the high; None where there was none.
+    """
+
+    depth: float
+    peak: date | None
+    trough: date | None
+    recovery: date | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Every figure of a run, computed once by `summary`; fractions unless a unit is named.
+
+    Attributes
+    ----------
+    first_day, last_day : date
+        First and last UTC day of the equity.
+    days : int
+        Number of UTC days with an equity.
+    years : float
+        Length of the run, see `years_between`.
+    capital, final_equity : float
+        Base currency, at the start and at the end.
+    n_fills : int
+        Fills at auctions and forced closings; share changes by splits are not counted.
+    n_closed : int
+        Fills that reduced, closed or turned a position.
+    n_unfilled, n_partial : int
+        Orders of which nothing, or not everything, was filled.
+    costs : Mapping
+        Base currency by kind, see `COST_KINDS`, and their ``total``; dividends are not netted.
+    """
+
+    first_day: date
+    last_day: date
+    days: int
+    years: float
+    capital: float
+    final_equity: float
+    total_return: float
+    annual_return: float
+    annual_volatility: float
+    sharpe: float
+    sortino: float
+    max_drawdown: Drawdown
+    calmar: float
+    hit_rate: float
+    profit_factor: float
+    turnover: float
+    mean_exposure: float
+    costs: Mapping[str, float]
+    costs_of_gross_profit: float
+    costs_of_equity: float
+    dividends: float
+    n_fills: int
+    n_closed: int
+    n_unfilled: int
+    n_partial: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values: ISO dates, NaN as None."""
+        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value
+
+
+# --- growth ----------------------------------------------------------------------------------------------
+
+
+def total_return(curve: Floats) -> float:
+    """Return ``last / first - 1``; NaN for fewer than two values or a first value that is not positive."""
+    if len(curve) < 2 or not curve[0] > 0:
+        return math.nan
+    return float(curve[-1] / curve[0] - 1)
+
+
+def years_between(first: date, last: date) -> float:
+    """Return the calendar years from the end of day `first` to the end of day `last`: days / 365.25."""
+    return (last - first).days / DAYS_A_YEAR
+
+
+def annual_return(curve: Floats, years: float) -> float:
+    """Return the compound growth a year, ``(last / first) ** (1 / years) - 1``.
+
+    Runs of less than a year are annualised by the same formula. NaN where `total_return` is NaN, where `years`
+    is not positive, or where the curve ends at or below zero.
+    """
+    growth = 1 + total_return(curve)
+    if not (growth > 0 and years > 0):
+        return math.nan
+    with np.errstate(over="ignore"):
+        return float(np.float64(growth) ** (1 / years) - 1)
+
+
+def daily_returns(curve: Floats) -> Floats:
+    """Return ``curve[i] / curve[i - 1] - 1``, one value fewer than the curve; NaN after a value <= 0."""
+    before = np.where(curve[:-1] > 0, curve[:-1], np.nan)
+    return np.asarray(curve[1:] / before - 1, dtype=np.float64)
+
+
+# --- risk ------------------------------------------------------------------------------------------------
+
+
+def annual_volatility(returns: Floats) -> float:
+    """Return the sample standard deviation (n - 1) of daily returns times ``sqrt(252)``.
+
+    UTC days with an auction at any venue are taken as trading days; with three venues there are about 260 a
+    year, which understates the figure by under 2 %. NaN for fewer than two returns or any NaN among them.
+    """
+    if len(returns) < 2:
+        return math.nan
+    return float(np.std(returns, ddof=1) * math.sqrt(TRADING_DAYS_A_YEAR))
+
+
+def sharpe_ratio(returns: Floats) -> float:
+    """Return ``mean / standard deviation (n - 1) * sqrt(252)`` of daily returns; risk-free rate zero.
+
+    NaN for fewer than two returns, no variation, or any NaN. W. F. Sharpe, "The Sharpe Ratio", Journal of
+    Portfolio Management 21 (1994).
+    """
+    if len(returns) < 2:
+        return math.nan
+    deviation = float(np.std(returns, ddof=1))
+    return _ratio(float(np.mean(returns)), deviation) * math.sqrt(TRADING_DAYS_A_YEAR)
+
+
+def sortino_ratio(returns: Floats) -> float:
+    """Return ``mean / downside deviation * sqrt(252)`` of daily returns against a target of zero.
+
+    The downside deviation is ``sqrt(mean(min(r, 0) ** 2))`` over all returns, not only the negative ones. NaN
+    without a negative return, for fewer than two returns, or any NaN. F. Sortino and L. Price, "Performance
+    Measurement in a Downside Risk Framework", Journal of Investing 3 (1994).
+    """
+    if len(returns) < 2:
+        return math.nan
+    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
+    return _ratio(float(np.mean(returns)), downside) * math.sqrt(TRADING_DAYS_A_YEAR)
+
+
+def drawdowns(curve: Floats) -> Floats:
+    """Return each value over the running maximum, less 1: fractions <= 0, as long as the curve."""
+    return np.asarray(curve / np.maximum.accumulate(curve) - 1, dtype=np.float64)
+
+
+def max_drawdown(days: Sequence[date], curve: Floats) -> Drawdown:
+    """Return the deepest drawdown with its days; the first of several equally deep ones.
+
+    The peak is the last day at the high before the low. Depth 0 and no days for a curve that never falls.
+    """
+    depths = drawdowns(curve)
+    trough = int(np.argmin(depths))
+    if not depths[trough] < 0:
+        return Drawdown(0.0, None, None, None)
+    high = float(np.max(curve[: trough + 1]))
+    peak = int(np.flatnonzero(curve[: trough + 1] == high)[-1])
+    later = np.flatnonzero(curve[trough:] >= high)
+    recovery = days[trough + int(later[0])] if len(later) else None
+    return Drawdown(float(depths[trough]), days[peak], days[trough], recovery)
+
+
+def calmar_ratio(yearly: float, depth: float) -> float:
+    """Return annual return over the size of the maximum drawdown; NaN without a drawdown.
+
+    Here over the whole run, where T. W. Young, "Calmar Ratio", Futures 20 (1991), takes the last 36 months.
+    """
+    return _ratio(yearly, abs(depth))
+
+
+# --- trades ----------------------------------------------------------------------------------------------
+
+
+def closing_fills(instruments: Sequence[str], shares: Sequence[int]) -> NDArray[np.bool_]:
+    """Say which fills, in their order, go against the position held before them.
+
+    Parameters
+    ----------
+    instruments : sequence of str
+        Of each fill.
+    shares : sequence of int
+        Signed, bought positive; share changes by splits belong in the sequence.
+    """
+    held: dict[str, int] = {}
+    closing = np.zeros(len(shares), dtype=np.bool_)
+    for number, (instrument, bought) in enumerate(zip(instruments, shares, strict=True)):
+        before = held.get(instrument, 0)
+        closing[number] = before * bought < 0
+        held[instrument] = before + bought
+    return closing
+
+
+def hit_rate(realized: Floats) -> float:
+    """Return the share of closing fills with a profit after costs; a zero is no hit; NaN without any."""
+    return float(np.mean(realized > 0)) if len(realized) else math.nan
+
+
+def profit_factor(realized: Floats) -> float:
+    """Return the sum of profits over the size of the sum of losses; NaN without a loss."""
+    return _ratio(float(realized[realized > 0].sum()), float(-realized[realized < 0].sum()))
+
+
+def turnover(traded: Floats, equity: Floats, years: float) -> float:
+    """Return how many times a year the portfolio was turned over.
+
+    ``sum(|traded value|) / 2 / mean(equity) / years``: a purchase and a sale of everything count as one. NaN for
+    a mean equity or a length that is not positive.
+    """
+    mean = float(np.mean(equity)) if len(equity) else 0.0
+    if not (mean > 0 and years > 0):
+        return math.nan
+    return float(np.abs(traded).sum()) / 2 / mean / years
+
+
+def mean_exposure(gross: Floats, equity: Floats) -> float:
+    """Return the mean over days of gross position value over equity; days with equity <= 0 are left out."""
+    held = equity > 0
+    return float(np.mean(gross[held] / equity[held])) if held.any() else math.nan
+
+
+def costs_by_kind(fills: pd.DataFrame, borrow: Floats) -> dict[str, float]:
+    """Return costs in base currency by kind and their ``total``.
+
+    `fills` has the columns of the warehouse's ``fill`` table; its costs are local currency and are converted with
+    the fill's own ``fx``. Slippage is already inside the fill price: it is a cost, but no further cash flow.
+    """
+    fx = fills["fx"].to_numpy(dtype=np.float64)
+    costs = {kind: float((fills[kind].to_numpy(dtype=np.float64) * fx).sum()) for kind in COST_KINDS[:-1]}
+    costs["borrow"] = float(np.asarray(borrow, dtype=np.float64).sum())
+    return costs | {"total": math.fsum(costs.values())}
+
+
+def _ratio(above: float, below: float) -> float:
+    # A deviation of rounding errors alone would give a ratio of millions.
+    return above / below if below > 1e-15 else math.nan
+
+
+# --- all of them -----------------------------------------------------------------------------------------
+
+
+def with_capital(days: Sequence[date], equity: Floats, capital: float) -> tuple[list[date], Floats]:
+    """Return days and equity as a curve: the capital in front, on the day before the first."""
+    front = [days[0] - timedelta(days=1)]
+    return front + list(days), np.concatenate(([capital], np.asarray(equity, dtype=np.float64)))
+
+
+def summary(
+    equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, capital: float
+) -> Metrics:
+    """Compute every figure of a run.
+
+    Parameters
+    ----------
+    equity, fills, unfilled : DataFrame
+        Rows of the run in the warehouse's tables of these names, in the order of their keys; ``equity["day"]``
+        holds `datetime.date`. At least one day of equity.
+    capital : float
+        Base currency at the start.
+    """
+    first, last = equity["day"].iloc[0], equity["day"].iloc[-1]
+    values = equity["equity"].to_numpy(dtype=np.float64)
+    days, curve = with_capital(list(equity["day"]), values, capital)
+    years = years_between(days[0], last)
+    returns = daily_returns(curve)
+    yearly = annual_return(curve, years)
+    deepest = max_drawdown(days, curve)
+    costs = costs_by_kind(fills, equity["borrow"].to_numpy(dtype=np.float64))
+    closing = closing_fills(list(fills["instrument"]), [int(n) for n in fills["shares"]])
+    trades = (fills["auction"] != "action").to_numpy(dtype=np.bool_)
+    realized = fills["realized"].to_numpy(dtype=np.float64)[closing & trades]
+    traded = (fills["shares"] * fills["price"] * fills["fx"]).to_numpy(dtype=np.float64)[trades]
+    nothing = (unfilled["filled"] == 0).to_numpy(dtype=np.bool_)
+    gross = float(curve[-1] - curve[0]) + costs["total"]
+    return Metrics(
+        first_day=first,
+        last_day=last,
+        days=len(values),
+        years=years,
+        capital=capital,
+        final_equity=float(curve[-1]),
+        total_return=total_return(curve),
+        annual_return=yearly,
+        annual_volatility=annual_volatility(returns),
+        sharpe=sharpe_ratio(returns),
+        sortino=sortino_ratio(returns),
+        max_drawdown=deepest,
+        calmar=calmar_ratio(yearly, deepest.depth),
+        hit_rate=hit_rate(realized),
+        profit_factor=profit_factor(realized),
+        turnover=turnover(traded, values, years),
+        mean_exposure=mean_exposure(equity["gross"].to_numpy(dtype=np.float64), values),
+        costs=costs,
+        costs_of_gross_profit=costs["total"] / gross if gross > 0 else math.nan,
+        costs_of_equity=costs["total"] / float(np.mean(values)) if np.mean(values) > 0 else math.nan,
+        dividends=float(equity["dividends"].sum()),
+        n_fills=int(trades.sum()),
+        n_closed=len(realized),
+        n_unfilled=int(nothing.sum()),
+        n_partial=int((~nothing).sum()),
+    )

@@ -1,0 +1,87 @@
+"""A run in short: the sentence, the five figures and all figures as JSON, stored with the run once computed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chipwire.data.universe import Universe
+from chipwire.data.warehouse import Warehouse
+from chipwire.reports.answer import five_figures, verdict
+from chipwire.reports.collect import RunReport, collect
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the terminal shows of a run."""
+
+    report: RunReport
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+        return verdict(self.report)
+
+    @property
+    def figures(self) -> list[tuple[str, str]]:
+        """Label and value of the five figures."""
+        return five_figures(self.report)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader has to know."""
+        return self.report.warnings
+
+    def as_json(self) -> str:
+        """Return all figures, the settings and the warnings as one JSON object."""
+        run, benchmarks = self.report.run, self.report.benchmarks
+        content: dict[str, Any] = {
+            "run_id": run.run_id,
+            "strategy": run.strategy,
+            "engine": run.engine,
+            "params": run.params,
+            "settings": run.settings,
+            "data_fingerprint": run.data_fingerprint,
+            "model": {"id": run.model_id, "name": run.model_name} if run.model_id else None,
+            "metrics": self.report.metrics.as_json(),
+            "benchmarks": {mark.instrument: mark.total_return for mark in benchmarks},
+            "unfilled": dict(self.report.reasons.itertuples(index=False, name=None)),
+            "verdict": self.sentence,
+            "warnings": list(self.warnings),
+        }
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def summarize(warehouse: Warehouse, run_id: str, universe: Universe) -> RunSummary:
+    """Return the summary of a run; where the warehouse is writable its figures are stored with the run."""
+    found = RunSummary(collect(warehouse, run_id, universe))
+    if warehouse.writable:
+        with warehouse.transaction():
+            figures = json.dumps(found.report.metrics.as_json())
+            warehouse.run("UPDATE run SET metrics = ? WHERE run_id = ?", [figures, run_id])
+        warehouse.touch("run")
+    return found
+
+
+def list_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Return the stored runs, the latest last, with their main figures."""
+    rows = warehouse.rows("SELECT run_no, run_id, strategy, settings, metrics FROM run ORDER BY run_no")
+    listed = []
+    for number, run_id, strategy, settings_text, metrics_text in rows:
+        settings, metrics = json.loads(settings_text), json.loads(metrics_text)
+        listed.append(
+            {
+                "run_no": number,
+                "run_id": run_id,
+                "strategy": strategy,
+                "start": settings["start"],
+                "end": settings["end"],
+                "currency": settings["currency"],
+                "total_return": metrics.get("total_return"),
+                "sharpe": metrics.get("sharpe"),
+                "max_drawdown": (metrics.get("max_drawdown") or {}).get("depth"),
+                "fills": metrics.get("n_fills"),
+            }
+        )
+    return listed

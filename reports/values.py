@@ -1,0 +1,85 @@
+"""Numbers, instants and foreign text as text: one form for every output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+MISSING = "n/a"
+
+
+def percent(value: float, *, signed: bool = True, digits: int = 1) -> str:
+    """Return a fraction as per cent, ``+12.3%``; `MISSING` for NaN."""
+    if not math.isfinite(value):
+        return MISSING
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(value * 100, digits) + 0.0:{'+' if signed else ''},.{digits}f}%"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with thousands separated; `MISSING` for NaN."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}" if math.isfinite(value) else MISSING
+
+
+def money(value: float, currency: str, digits: int = 0) -> str:
+    """Return an amount with its currency in front, ``USD 1,234``."""
+    return f"{currency} {number(value, digits)}" if math.isfinite(value) else MISSING
+
+
+def instant(value: datetime, precision: str = "minute") -> str:
+    """Return a UTC instant as ``2024-07-01 13:30 UTC``, or its date alone where only the day is known."""
+    return f"{value:%Y-%m-%d}" if precision == "day" else f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it: NaN, NaT and infinities as None, UTC instants as ISO 8601 with ``Z``.
+
+    numpy scalars become Python numbers; mappings and sequences are converted item by item.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, date) and value != value:  # NaT
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds" if not value.microsecond else "microseconds") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value for a csv cell: empty for missing, and no text that a spreadsheet would run.
+
+    Text that begins with ``= + - @``, a tab or a carriage return gets a quote in front; numbers do not.
+    """
+    value = plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value
+
+
+def safe_url(url: Any) -> str | None:
+    """Return `url` when it is an http or https address without blanks or controls, else None."""
+    if not isinstance(url, str) or any(c.isspace() or not c.isprintable() for c in url):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def one_line(value: str) -> str:
+    """Return text for a terminal: one line, without controls that could move its cursor or change its colours."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in value).split())

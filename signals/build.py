@@ -1,0 +1,108 @@
+"""The stage from scores to signals, set-wise in DuckDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from chipwire.data.errors import NothingToDo, UnknownName
+from chipwire.data.universe import Universe
+from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.signals.linking import Linker
+from chipwire.signals.themes import load_theme_rules
+
+
+@dataclass(frozen=True)
+class SignalSummary:
+    """What building came to.
+
+    Attributes
+    ----------
+    model_id, linker : str
+        Whose scores and mentions the signals are made of.
+    signals : int
+        Rows in ``signal`` now: one per headline, issuer and theme.
+    headlines : int
+        Distinct headlines behind them.
+    undated : int
+        Scored headlines without a date, which give no signal.
+    by_theme : dict of str to int
+        Signals per theme.
+    """
+
+    model_id: str
+    linker: str
+    signals: int
+    headlines: int
+    undated: int
+    by_theme: dict[str, int]
+
+
+def resolve_model(warehouse: Warehouse, model: str | None) -> str:
+    """Return the id of the scoring model meant: by id or name, default the one that scored last.
+
+    Raises
+    ------
+    NothingToDo
+        No model has scored anything.
+    UnknownName
+        No model of that name or id has.
+    """
+    known = warehouse.rows(
+        "SELECT model_id, name FROM model JOIN (SELECT model_id, max(batch_id) AS last FROM score GROUP BY ALL) "
+        "USING (model_id) ORDER BY last DESC"
+    )
+    if not known:
+        raise NothingToDo("there are no scores", "make them with 'chipwire score'")
+    if model is None:
+        return str(known[0][0])
+    for model_id, name in known:
+        if model in (model_id, name):
+            return str(model_id)
+    raise UnknownName("model", model, [word for row in known for word in row], "see 'chipwire signals --show'")
+
+
+def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = None) -> SignalSummary:
+    """Build the signals of a model's scores anew, in one transaction.
+
+    A headline that comes late can be an earlier story than others, so novelty is computed over all of them; the
+    scores themselves never change.
+
+    Raises
+    ------
+    NothingToDo, UnknownName
+        See `resolve_model`.
+    """
+    key = {"model": resolve_model(warehouse, model), "linker": Linker(universe).id}
+    half_lives = load_theme_rules().half_life_days
+    table = pa.table({"theme": list(half_lives), "half_life_days": list(half_lives.values())})
+    with warehouse.transaction():
+        warehouse.run("DELETE FROM signal WHERE model_id = $model AND linker = $linker", key)
+        warehouse.run(load_sql("chipwire.signals", "build.sql"), key, half_lives=table)
+    warehouse.touch("signal")
+    where = "FROM signal WHERE model_id = $model AND linker = $linker"
+    signals, headlines = warehouse.rows(f"SELECT count(*), count(DISTINCT headline_id) {where}", key)[0]  # noqa: S608
+    by_theme = warehouse.rows(f"SELECT theme, count(*) {where} GROUP BY theme ORDER BY theme", key)  # noqa: S608
+    undated = warehouse.value(
+        "SELECT count(DISTINCT headline_id) FROM score JOIN headline USING (headline_id) "
+        "WHERE model_id = $model AND available_at IS NULL", {"model": key["model"]}
+    )  # fmt: skip
+    return SignalSummary(key["model"], key["linker"], signals, headlines, undated, dict(by_theme))
+
+
+def list_signals(
+    warehouse: Warehouse, universe: Universe, model: str | None, issuer: str | None, limit: int
+) -> list[dict[str, object]]:
+    """Return the latest signals with their headlines, newest first.
+
+    Raises
+    ------
+    NothingToDo, UnknownName
+        See `resolve_model`; also when the issuer is not in the universe.
+    """
+    if issuer is not None and issuer not in universe.issuers:
+        raise UnknownName("issuer", issuer, universe.issuers, "see 'chipwire universe list'")
+    key = {"model": resolve_model(warehouse, model), "linker": Linker(universe).id, "issuer": issuer, "limit": limit}
+    frame = warehouse.frame(load_sql("chipwire.signals", "list_signals.sql"), key)
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -1,0 +1,6 @@
+SELECT s.available_at, s.issuer, s.theme, s.event, s.value, s.novelty, s.relevance, h.title
+FROM signal AS s
+JOIN headline AS h USING (headline_id)
+WHERE s.model_id = $model AND s.linker = $linker AND ($issuer IS NULL OR s.issuer = $issuer)
+ORDER BY s.available_at DESC, s.headline_id, s.issuer, s.theme
+LIMIT $limit

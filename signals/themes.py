@@ -1,0 +1,60 @@
+"""Themes and events of a headline by rules on words; the rules are a data file, ``themes.toml``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+THEMES = ("ai_models", "localization", "sanctions")
+"""The themes that a headline can have, several or none."""
+
+NO_THEME = "none"
+
+
+@dataclass(frozen=True)
+class ThemeReading:
+    """What the rules found: P of each theme (here 0 or 1), and the likeliest event with its P."""
+
+    themes: Mapping[str, float]
+    event: str | None
+    p_event: float | None
+
+
+class ThemeRules:
+    """The compiled rules.
+
+    Attributes
+    ----------
+    id : str
+        Digest of the rules' text; part of a reading model's identity.
+    half_life_days : dict of str to float
+        Days after which a signal of the theme counts half.
+    """
+
+    def __init__(self, text: str) -> None:
+        table = tomllib.loads(text)
+        self.id = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        self.half_life_days = {name: float(part["half_life_days"]) for name, part in table["theme"].items()}
+        self._themes = {name: _any_of(table["theme"][name]["patterns"]) for name in THEMES}
+        self._events = [(part["name"], _any_of(part["patterns"])) for part in table["event"]]
+
+    def read(self, text: str) -> ThemeReading:
+        """Return the themes and the event of one headline."""
+        themes = {name: float(pattern.search(text) is not None) for name, pattern in self._themes.items()}
+        event = next((name for name, pattern in self._events if pattern.search(text)), None)
+        return ThemeReading(themes, event, None if event is None else 1.0)
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
+
+
+@cache
+def load_theme_rules() -> ThemeRules:
+    """Return the rules that ship with chipwire."""
+    return ThemeRules(resources.files("chipwire.signals").joinpath("themes.toml").read_text("utf-8"))

@@ -1,0 +1,187 @@
+"""The contract between an engine and a strategy: parameters, the point-in-time view, and `Strategy.decide`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from chipwire.data.errors import BadParameter, UnknownName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter; the command line, sweeps and the docs read it from here.
+
+    Attributes
+    ----------
+    kind : type
+        ``int``, ``float``, ``bool`` or ``str``.
+    low, high : float or None
+        Bounds, both allowed, for numbers.
+    unit : str
+        E.g. ``days``, ``sessions``, ``of equity``.
+    choices : tuple of str
+        Allowed words; for a list of words separated by commas each word is checked.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+
+    def parse(self, value: Any) -> Any:
+        """Return `value` (text or the type itself) as this parameter's type.
+
+        Raises
+        ------
+        BadParameter
+            With what is allowed.
+        """
+        try:
+            parsed = _BOOLS[str(value).lower()] if self.kind is bool else self.kind(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadParameter(self.name, value, self.allowed()) from error
+        if self.kind in (int, float):
+            low = -math.inf if self.low is None else self.low
+            high = math.inf if self.high is None else self.high
+            if not low <= parsed <= high or not math.isfinite(parsed):
+                raise BadParameter(self.name, value, self.allowed())
+        if self.choices and not set(str(parsed).split(",")) <= set(self.choices):
+            raise BadParameter(self.name, value, self.allowed())
+        return parsed
+
+    def allowed(self) -> str:
+        """Say in words what may be given."""
+        if self.choices:
+            return f"one or more of {', '.join(self.choices)}, separated by commas"
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.kind]
+        if self.low is not None and self.high is not None:
+            words += f" from {self.low:g} to {self.high:g}"
+        elif self.low is not None:
+            words += f" of at least {self.low:g}"
+        return f"{words}{' ' + self.unit if self.unit else ''}"
+
+
+_BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+class View(Protocol):
+    """What is known at a decision, and nothing else.
+
+    Attributes
+    ----------
+    now : datetime
+        The decision, UTC.
+    since : datetime or None
+        The previous decision at this venue, UTC; None at the first.
+    venue : str
+        Only this venue's instruments are decided now.
+    session : date
+        The session whose auction comes next.
+    instruments : sequence of str
+        This venue's instruments in the run.
+    universe : sequence of str
+        All instruments in the run.
+    positions : mapping of str to int
+        Shares held, by instrument; without zeros.
+    equity : float
+        In the run's base currency, at last known prices and FX.
+    """
+
+    now: datetime
+    since: datetime | None
+    venue: str
+    session: date
+    instruments: Sequence[str]
+    universe: Sequence[str]
+    positions: Mapping[str, int]
+    equity: float
+
+    def issuer(self, instrument: str) -> str | None:
+        """Return the issuer of an instrument; None for a fund."""
+        ...
+
+    def signals(
+        self,
+        *,
+        themes: Sequence[str] | None = None,
+        half_life_days: float | None = None,
+        lookback_days: float = 30.0,
+    ) -> pd.DataFrame:
+        """Return the signals available by now, oldest first.
+
+        Parameters
+        ----------
+        themes : sequence of str, optional
+            Keep these; default all.
+        half_life_days : float, optional
+            Overrides each theme's own half-life.
+        lookback_days : float
+            How far back.
+
+        Returns
+        -------
+        DataFrame
+            ``headline_id, issuer, theme, event, available_at, age_days, value, novelty, relevance, strength``,
+            where strength = value x novelty x relevance x theme weight x 2 ** (-age / half-life). No NaN but in
+            ``event``, which is None where none was recognised.
+        """
+        ...
+
+    def prices(self, instrument: str, sessions: int) -> pd.DataFrame:
+        """Return the last `sessions` bars that are over: ``session, open, high, low, close, volume``."""
+        ...
+
+    def last_price(self, instrument: str) -> float:
+        """Return the last known price in local currency; NaN when there was none yet."""
+        ...
+
+
+class Strategy:
+    """Base of all strategies: declare `parameters`, implement `decide`.
+
+    An instance belongs to one run and may keep state between decisions.
+
+    Parameters
+    ----------
+    **values
+        Parameters by name, as text or in their own type.
+
+    Raises
+    ------
+    UnknownName
+        There is no parameter of that name.
+    BadParameter
+        A value is outside what is allowed.
+    """
+
+    name: ClassVar[str] = ""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    reads_signals: ClassVar[bool] = True
+
+    def __init__(self, **values: Any) -> None:
+        declared = {parameter.name: parameter for parameter in self.parameters}
+        for name in values:
+            if name not in declared:
+                known = f"its parameters are: {', '.join(declared) or 'none'}"
+                raise UnknownName(f"parameter of {self.name}", name, declared, known)
+        self.values: dict[str, Any] = {
+            name: parameter.parse(values.get(name, parameter.default)) for name, parameter in declared.items()
+        }
+
+    def decide(self, view: View) -> Mapping[str, float] | None:
+        """Return wanted weights of equity for this venue's instruments.
+
+        An instrument left out, or None for all, means no order; 0 means exit.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement decide(view)")

@@ -1,0 +1,114 @@
+"""Targets from a file: somebody else's decisions, traded under the venues' real rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from chipwire.data.errors import InputError
+from chipwire.strategies.base import Parameter, Strategy, View
+
+
+class TargetsFile(Strategy):
+    """Read ``instrument``, ``weight`` and ``date`` (session) or ``at`` (UTC instant) from a csv or parquet file.
+
+    A row with ``date`` is decided before that session's auction; one with ``at`` at the venue's first decision at
+    or after that instant. Where several rows of one instrument fall to one decision, the latest counts.
+    """
+
+    name = "targets-file"
+    parameters = (Parameter("path", str, "", "csv or parquet file with instrument, weight and date or at"),)
+    reads_signals = False
+
+    def __init__(self, **values: object) -> None:
+        super().__init__(**values)
+        self._path = Path(self.values["path"])
+        self._by_session, self._by_instant = _read_targets(self._path)
+        self._checked = False
+
+    def decide(self, view: View) -> Mapping[str, float] | None:
+        """Return the file's weights for this decision."""
+        if not self._checked:
+            self._check_instruments(view)
+        own = set(view.instruments)
+        wanted = {name: weight for name, weight in self._by_session.get(view.session, {}).items() if name in own}
+        for at, name, weight in self._by_instant:
+            if name in own and at <= view.now and (view.since is None or at > view.since):
+                wanted[name] = weight
+        return wanted
+
+    def _check_instruments(self, view: View) -> None:
+        named = {name for rows in self._by_session.values() for name in rows} | {row[1] for row in self._by_instant}
+        unknown = sorted(named - set(view.universe))
+        if unknown:
+            raise InputError(
+                f"{self._path}: instrument '{unknown[0]}' is not in the run (no bars in the span, or not chosen); "
+                f"the run has {', '.join(view.universe)}"
+            )
+        self._checked = True
+
+
+def _read_targets(path: Path) -> tuple[dict[date, dict[str, float]], list[tuple[datetime, str, float]]]:
+    """Return weights by session, and (instant, instrument, weight) in the order of time.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, lacks a column, or has a weight, day or instant that makes no sense.
+    """
+    import pandas as pd
+
+    if not str(path) or not path.is_file():
+        raise InputError(f"targets-file: path={str(path)!r} is not a file; give one with -p path=FILE")
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path).astype(str)
+        else:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
+    when = "date" if "date" in frame.columns else "at"
+    missing = sorted({"instrument", "weight", when} - set(frame.columns))
+    if missing:
+        columns = ", ".join(map(str, frame.columns))
+        raise InputError(f"{path}: column '{missing[0]}' is missing; found {columns}; needed: instrument, weight, date or at")
+    by_session: dict[date, dict[str, float]] = {}
+    by_instant: list[tuple[datetime, str, float]] = []
+    for line, (moment, name, text) in enumerate(
+        zip(frame[when], frame["instrument"], frame["weight"], strict=True), start=2
+    ):
+        weight = _weight(text, path, line, name)
+        if when == "date":
+            by_session.setdefault(_day(moment, path, line), {})[name] = weight
+        else:
+            by_instant.append((_instant(moment, path, line), name, weight))
+    return by_session, sorted(by_instant, key=lambda row: row[0])
+
+
+def _weight(text: str, path: Path, line: int, name: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise InputError(f"{path} line {line}: weight {text!r} of {name} is not a finite number")
+    return weight
+
+
+def _day(text: str, path: Path, line: int) -> date:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError as error:
+        raise InputError(f"{path} line {line}: date {text!r} is not YYYY-MM-DD") from error
+
+
+def _instant(text: str, path: Path, line: int) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{path} line {line}: at {text!r} is not an ISO instant") from error
+    if moment.tzinfo is None:
+        raise InputError(f"{path} line {line}: at {text!r} has no zone; write it as {text}Z for UTC")
+    return moment.astimezone(UTC)

@@ -1,0 +1,49 @@
+"""Theme momentum: hold the issuers on which decayed news is strongest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chipwire.strategies.base import Parameter, Strategy, View
+from chipwire.strategies.selection import (
+    GROSS,
+    SHORT,
+    THEMES,
+    listings_of,
+    split_over_listings,
+    strength_by_issuer,
+    strongest,
+)
+
+
+class ThemeMomentum(Strategy):
+    """Hold the top-k issuers by summed, decayed signal strength, each with the same weight.
+
+    An issuer with several listings in the run shares its weight among them. Each venue's decision moves only that
+    venue's instruments, so that the whole is in place after one round of venues.
+    """
+
+    name = "theme-momentum"
+    parameters = (
+        Parameter("top_k", int, 4, "how many issuers are held", 1, 50),
+        Parameter("threshold", float, 0.25, "least |summed strength| for a place", 0.0, 100.0),
+        Parameter("half_life", float, 0.0, "0: each theme's own", 0.0, 365.0, "days"),
+        Parameter("lookback", float, 30.0, "older signals are not looked at", 0.5, 365.0, "days"),
+        THEMES,
+        GROSS,
+        SHORT,
+    )
+
+    def decide(self, view: View) -> Mapping[str, float] | None:
+        """Return gross / top_k for each chosen issuer, 0 for all others of this venue."""
+        signals = view.signals(
+            themes=self.values["themes"].split(","),
+            half_life_days=self.values["half_life"] or None,
+            lookback_days=self.values["lookback"],
+        )
+        listings = listings_of(view)
+        strengths = strength_by_issuer(signals, listings)
+        places = strongest(strengths, self.values["top_k"], self.values["threshold"], short=self.values["short"])
+        return split_over_listings(
+            places, self.values["gross"] / self.values["top_k"], listings, view.instruments
+        )
