@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from chipwire.data.errors import ChipwireError, InputError, SomeRejected
 from chipwire.reports import inspection
 from chipwire.reports.app import App, listing, pair, pass_app
 from chipwire.reports.terminal import Column, print_figures, print_table
+
+if TYPE_CHECKING:
+    from chipwire.data.news import NewsSummary
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "CHIPWIRE"}
 
@@ -107,10 +110,7 @@ def ingest_news_command(
             warehouse, paths, column_map=dict(pair(part, "--map") for part in column_map.split(",")) if column_map else None, zone=tz, published=published, source=source,
             on_progress=advance,
         )  # fmt: skip
-    for line in done.lines():
-        app.say(line)
-    for line in done.unreadable:
-        app.error(line)
+    _say_news(app, done)
     if done.rejected or done.unreadable:
         raise SomeRejected(done.rejected, len(done.unreadable))
 
@@ -313,6 +313,31 @@ def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
 
 for _command in (inspection.runs, inspection.strategies, inspection.universe, inspection.rejects, inspection.doctor):
     cli.add_command(_command)
+
+
+def _say_news(app: App, done: NewsSummary) -> None:
+    for file in done.files:
+        app.detail(
+            f"{file.path}: {file.rows_read:,} read, {file.added:,} added, {file.duplicates:,} repeated, "
+            f"{file.rejected:,} rejected"
+        )
+    for path, reason in done.skipped:
+        app.detail(f"{path}: skipped: {reason}")
+    languages = ", ".join(f"{name} {count:,}" for name, count in done.by_language.items())
+    app.say(
+        f"{done.rows_read:,} rows read from {len(done.files):,} files: {done.added:,} headlines added "
+        f"({languages or 'none'}), {done.duplicates:,} repeated, {done.rejected:,} rejected"
+    )
+    if done.tickers_added:
+        app.say(f"{done.tickers_added:,} tickers noted as the sources filed them")
+    if done.newly_dated:
+        app.say(f"{done.newly_dated:,} headlines that had no date are dated now")
+    if done.undated:
+        app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
+    if done.skipped:
+        app.say(f"{len(done.skipped):,} files skipped, of no known kind (-v names them)")
+    for path, reason in done.unreadable:
+        app.error(f"{path}: {reason}")
 
 
 def _short(column: str) -> str:

@@ -17,7 +17,7 @@ from chipwire.data.text import clean_body, clean_line
 
 SENTENCE_TITLE = 300
 LINE_TITLE = 250
-# A mark of a tail with less text than this above it is a box in the page: the line goes, the text below stays.
+# A tail's mark with less text than this above it is a box in the page: only its line goes.
 LEAST_BODY = 200
 _ABOVE = 6
 _CHROME = re.compile(

@@ -124,7 +124,7 @@ def read_overrides(text: str, where: str) -> tuple[Override, ...]:
         if row["kind"] not in _KINDS or (row["kind"] == "early_close") != (close is not None):
             raise InputError(
                 f"{where} line {line}: kind '{row['kind']}' with close_time '{row['close_time']}'; "
-                f"allowed are {', '.join(_KINDS)}, and a time (HH:MM, the venue's clock) with early_close only"
+                f"allowed are {', '.join(_KINDS)}, and a time (HH:MM, local) with early_close only"
             )
         found.append(Override(venue(row["venue"]).mic, session, row["kind"], close))
     return tuple(found)

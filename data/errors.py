@@ -243,3 +243,14 @@ class BadTarget(ChipwireError):
 
     def __init__(self, strategy: str, decision: datetime, detail: str) -> None:
         super().__init__(f"strategy '{strategy}' at the decision of {decision:%Y-%m-%d %H:%M} UTC: {detail}")
+
+
+# --- output ----------------------------------------------------------------------------------------------
+
+
+class OutputExists(ChipwireError):
+    """A file that would be written is there already."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        more = f" and {count - 1} more" if count > 1 else ""
+        super().__init__(f"{path}{more} already there; use --force to replace, or another --out")

@@ -1,7 +1,7 @@
-"""Batches of headlines into the warehouse, each in one transaction; what is there already is counted, not repeated.
+"""Batches of headlines go into the warehouse, one transaction each; what is there already is not repeated.
 
-A headline that comes again changes nothing but this: it may add tickers, an earlier sighting, and a date to one
-that had none. Its text stays as first stored, since scores refer to it.
+A headline that comes again changes nothing but this: it may add tickers, an earlier sighting, and a date to
+one that had none. Its text stays as first stored, since scores refer to it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from chipwire.data.headlines import Headline, agree, first_seen_shift
+from chipwire.data.headlines import Headline, agree, merge
 from chipwire.data.instants import Stamp
 from chipwire.data.tables import Reject
 from chipwire.data.text import clean_line
@@ -23,8 +23,8 @@ from chipwire.data.warehouse import Warehouse, load_sql
 class Outcome:
     """What became of a batch: counts by file and kind, and by language.
 
-    The kinds are 'read', 'added', 'duplicates', 'rejected' (these three make 'read'), 'newly dated' (some of the
-    duplicates) and 'undated' (some of the added).
+    The kinds are 'read', 'added', 'duplicates', 'rejected' (these three make 'read'), 'newly dated' (some of
+    the duplicates) and 'undated' (some of the added).
     """
 
     by_file: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -88,8 +88,10 @@ class HeadlineStore:
             # Line 0 stands for a file as a whole, which is no row.
             for file, reject in refused:
                 outcome.by_file[file, "rejected"] += reject.line > 0
-            for file, row in (*headlines, *rejects):
-                outcome.by_file[file, "read"] += row.line > 0
+            for file, headline in headlines:
+                outcome.by_file[file, "read"] += headline.line > 0
+            for file, reject in rejects:
+                outcome.by_file[file, "read"] += reject.line > 0
             self._store(kept, known, refused, files, outcome)
         return outcome
 
@@ -110,9 +112,9 @@ class HeadlineStore:
         known: dict[str, _Known],
         refused: list[tuple[int, Reject]],
         outcome: Outcome,
-    ) -> dict[str, tuple[Headline, set[str]]]:
-        """Return each headline once, with all its tickers and its earliest sighting; count the others."""
-        kept: dict[str, tuple[Headline, set[str]]] = {}
+    ) -> dict[str, Headline]:
+        """Return each headline once, with its earliest sighting and all its tickers; count the others."""
+        kept: dict[str, Headline] = {}
         counts = outcome.by_file
         for file, headline in headlines:
             stored = known.get(headline.headline_id)
@@ -121,11 +123,10 @@ class HeadlineStore:
                 continue
             before = kept.get(headline.headline_id)
             if before is not None:
-                before[1].update(headline.tickers)
-                kept[headline.headline_id] = (first_seen_shift(before[0], headline), before[1])
+                kept[headline.headline_id] = merge(before, headline)
                 counts[file, "duplicates"] += 1
                 continue
-            kept[headline.headline_id] = (headline, set(headline.tickers))
+            kept[headline.headline_id] = headline
             if stored is None:
                 counts[file, "added"] += 1
                 counts[file, "undated"] += headline.stamp is None
@@ -137,7 +138,7 @@ class HeadlineStore:
 
     def _store(
         self,
-        kept: dict[str, tuple[Headline, set[str]]],
+        kept: dict[str, Headline],
         known: dict[str, _Known],
         refused: Sequence[tuple[int, Reject]],
         files: Sequence[str],
@@ -147,12 +148,10 @@ class HeadlineStore:
         named = sorted({file for (file, kind) in outcome.by_file if kind == "read"})
         source = files[named[0]] + (f" and {len(named) - 1:,} more" if len(named) > 1 else "")
         number = warehouse.new_batch(self._command, source)
-        new = [headline for headline, _ in kept.values() if headline.headline_id not in known]
+        new = [headline for headline in kept.values() if headline.headline_id not in known]
         added = warehouse.insert("headline", _headline_table(new, number)) if new else 0
-        changed = self._redate(
-            [headline for headline, _ in kept.values() if headline.headline_id in known], known
-        )
-        pairs = [(key, ticker) for key, (_, tickers) in kept.items() for ticker in sorted(tickers)]
+        changed = self._redate([kept[key] for key in known if key in kept], known)
+        pairs = [(headline.headline_id, ticker) for headline in kept.values() for ticker in headline.tickers]
         if pairs:
             outcome.tickers_added = warehouse.insert("headline_ticker", _ticker_table(pairs))
         listed = warehouse.insert("reject", _reject_table(refused, files, number)) if refused else 0

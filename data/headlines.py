@@ -62,15 +62,15 @@ def headline_id(title: str, stamp: Stamp | None, body: str | None) -> str:
     """Return 16 hex digits of BLAKE2b over what makes two items the same headline.
 
     With a date of the row's own: the folded title and the instant, or the day and its zone; so a story under
-    several tickers or addresses is one headline. Without (`stamp` None): the folded title and the body, so that
-    a date given later by the user dates the same headline.
+    several tickers or addresses is one headline. Without (`stamp` None): the folded title and the body, so
+    that a date given later by the user dates the same headline.
     """
     if stamp is None:
         when = f"b|{body or ''}"
     elif stamp.precision == "day":
         when = f"d|{stamp.zone}|{stamp.at:%Y%m%d%H%M}"
     else:
-        when = f"t|{stamp.at.timestamp():.6f}"
+        when = f"t|{stamp.at.isoformat()}"
     text = f"{title_key(title)}\n{when}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -271,7 +271,7 @@ def _text(value: Any) -> str:
 
 @lru_cache(maxsize=8192)
 def _source_name(value: str) -> str | None:
-    """Return a publisher's clean name; of a site without ``https://www.``, of a dict as Python prints it its title."""
+    """Return a publisher's name: a site's without ``https://www.``, the title of a dict printed by Python."""
     if value.startswith("{"):
         found = _PYTHON_TITLE.search(value[:2000])
         value = re.sub(r"\\(.)", r"\1", found[1] or found[2] or "") if found else ""
@@ -305,8 +305,8 @@ def _ticker_list(value: Any) -> tuple[str, ...]:
     return _tickers(",".join(map(_text, value))) if isinstance(value, list) else ()
 
 
-def first_seen_shift(first: Headline, again: Headline) -> Headline:
-    """Return `first` with the earlier sighting of the two."""
-    if again.first_seen is None or (first.first_seen is not None and first.first_seen <= again.first_seen):
-        return first
-    return first._replace(first_seen=again.first_seen)
+def merge(first: Headline, again: Headline) -> Headline:
+    """Return `first` with the earlier sighting and the tickers of both."""
+    seen = [at for at in (first.first_seen, again.first_seen) if at is not None]
+    tickers = tuple(dict.fromkeys(first.tickers + again.tickers))
+    return first._replace(first_seen=min(seen, default=None), tickers=tickers)

@@ -13,21 +13,22 @@ from functools import lru_cache
 
 _FREQUENT = {
     "en": "the of to in on for and is are as at with from by after over amid its it that this will says said "
-    "new up but how why what who has have not you your can could may than into about be",
+    "new up an or do all out off if was should would more first but how why what who has have not you your can "
+    "could may than into about be",
     "de": "der die das und ist für mit auf den dem ein eine einen von zu im nicht sich wird werden bei nach "
     "aus über wie vor kann gegen um zum zur als auch noch mehr oder",
-    "fr": "le la les des du et est une dans pour sur avec qui que au aux ce cette pas selon sont ses contre "
-    "entre après",
-    "es": "el la los las del y es una para con por que su sus más como se al lo tras sobre entre contra "
+    "fr": "de en le la les des du et est une dans pour sur avec qui que au aux ce cette pas selon sont ses "
+    "contre entre après",
+    "es": "de en el la los las del y es una para por que su sus más como se al lo tras sobre entre contra "
     "según desde hasta",
-    "it": "il lo gli della delle dei del di e è una con che da nel nella sul sono più dopo contro alla "
-    "ai al tra",
-    "pt": "os da do das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre",
+    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra",
+    "pt": "de os da das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre",
     "nl": "de het een en van voor op niet naar bij uit aan dat te zijn wordt meer tegen om na ook maar",
 }
 _LETTERS = {"de": "äöüß", "fr": "çêèœëîïûù", "es": "ñ¿¡óí", "it": "ìòù", "pt": "ãõçá", "nl": "ĳ"}
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ]")
+_LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
 _SCRIPTS = {
@@ -71,14 +72,15 @@ def detect_language(text: str, stated: str = "und") -> str:
     if text.isascii():
         return _latin(text, stated)
     latin = len(_LATIN.findall(text))
+    # An ideograph or syllable carries about as much as a Latin word; names of models and firms stay Latin.
+    latin_words = len(_LATIN_WORD.findall(text))
     han, kana = len(_HAN.findall(text)), len(_KANA.findall(text))
-    # One ideograph carries about as much as two to three letters.
-    if 5 * (han + kana) >= 2 * latin and han + kana:
+    if han + kana and han + kana >= latin_words:
         return "ja" if kana or stated == "ja" else "zh"
     script, letters = max(
         ((code, len(pattern.findall(text))) for code, pattern in _SCRIPTS.items()), key=lambda item: item[1]
     )
-    if letters > latin or (script == "ko" and 5 * letters >= 2 * latin and letters):
+    if letters > latin or (script == "ko" and letters and letters >= latin_words):
         return _within_script(script, stated, text)
     return _latin(text, stated) if latin else "und"
 
@@ -95,20 +97,27 @@ def _latin(text: str, stated: str) -> str:
     """Return the language of Latin text: the feed's word, else the better evidence, else English or 'und'."""
     if stated not in _NOT_LATIN:
         return stated
+    if text.isascii() and _ANY_OTHER.isdisjoint(text.lower().split()) and _LATIN.search(text):
+        return "en"
     words = set(_WORD.findall(text.lower()))
     if not words:
         return "und"
     english = len(words & _ENGLISH)
-    evidence = {}
-    if words & _ANY_OTHER or not text.isascii():
-        lowered = text.lower()
-        for code, frequent in _WORDS.items():
-            letters = any(letter in lowered for letter in _LETTERS[code])
-            evidence[code] = len(words & frequent) + letters
-    best = max(evidence, key=lambda code: evidence[code], default="und")
-    if evidence and evidence[best] >= 2 and evidence[best] > english:
-        return best
-    if text.isascii() or english or not any(letter.isalpha() and not letter.isascii() for letter in text):
-        return "en"
+    accented = not text.isascii() and any(letter.isalpha() and not letter.isascii() for letter in text)
+    if words & _ANY_OTHER and (best := _best_other(words, text.lower())):
+        code, hits = best
+        # One word beside a telling letter is enough where nothing speaks for English ("El Niño hits Peru").
+        if hits > english and (hits >= 2 or (english == 0 and accented)):
+            return code
     # Accented names occur in English headlines too; without an English word there is no telling.
-    return "und"
+    return "en" if english or not accented else "und"
+
+
+def _best_other(words: set[str], lowered: str) -> tuple[str, int] | None:
+    """Return the language with most frequent words and how many; a tie is broken by letters, else None."""
+    hits = {code: len(words & frequent) for code, frequent in _WORDS.items()}
+    most = max(hits.values())
+    tied = [code for code, count in hits.items() if count == most]
+    if len(tied) > 1:
+        tied = [code for code in tied if any(letter in lowered for letter in _LETTERS[code])]
+    return (tied[0], most) if len(tied) == 1 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,7 +198,16 @@ class _Ingest:
         self._rows = 0
 
     def run(self, paths: Sequence[str | Path]) -> NewsSummary:
-        found = list(discover(paths))
+        # Millions of short-lived tuples and no cycles: the cyclic collector would take a fifth of the time.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._run(list(discover(paths)))
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _run(self, found: Sequence[Found]) -> NewsSummary:
         sizes = [_size(item) for item in found]
         skipped = tuple((_shown(item.path), item.problem or "") for item in found if item.skipped)
         unreadable: list[tuple[str, str]] = []

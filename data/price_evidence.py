@@ -52,6 +52,12 @@ class StoredBars:
         return here, there
 
 
+def no_bars() -> StoredBars:
+    """Return what is stored of an instrument that is new."""
+    none = np.array([], dtype=np.float64)
+    return StoredBars(np.array([], dtype="datetime64[us]"), none.reshape(0, 4), none, none, None)
+
+
 @dataclass(frozen=True)
 class PriceFact:
     """A published figure of an unadjusted series: a session's close, or the cash paid on an ex-date."""
@@ -145,8 +151,8 @@ def find_adjustment(bars: RawBars, stored: StoredBars, option: str = "auto") -> 
         return Finding(option, "as given with --adjustment")
     if bars.adjustment is not None:
         return Finding(bars.adjustment, "as the file's column says")
-    if bars.instrument.kind == "index":
-        return Finding("none", "an index")
+    if bars.instrument.kind == "index" or not len(bars):
+        return Finding("none", "an index" if len(bars) else "no bar is left")
     close = bars.prices[:, 3]
     jump = _split_jump(bars)
     if bars.adj_close is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,22 @@ class RawBars:
 
     def __len__(self) -> int:
         return len(self.line)
+
+    def taken(self, rows: NDArray[np.intp], *, without_volume: bool = False) -> RawBars:
+        """Return some of the bars, without their volumes where these say nothing."""
+        adj_close, volume, amount = (
+            None if values is None else values[rows] for values in (self.adj_close, self.volume, self.amount)
+        )
+        return replace(
+            self,
+            line=self.line[rows],
+            session=self.session[rows],
+            starts_at=self.starts_at[rows],
+            prices=self.prices[rows],
+            adj_close=adj_close,
+            volume=None if without_volume else volume,
+            amount=amount,
+        )
 
 
 @dataclass(frozen=True)
@@ -291,7 +307,8 @@ def _bars(
     for name, (values, wrong) in numbers.items():
         reasons |= {i: f"{name} is no number" for i in wrong if i not in reasons}
         if name in PRICES:
-            reasons |= {i: f"{name} is empty" for i in np.flatnonzero(np.isnan(values)).tolist() if i not in reasons}
+            empty = np.flatnonzero(np.isnan(values)).tolist()
+            reasons |= {i: f"{name} is empty" for i in empty if i not in reasons}
     good = np.array([i for i in range(len(rows)) if i not in reasons], dtype=np.intp)
     rejects += [
         Reject(int(table.lines[rows[i]]), reasons[i], table.excerpt(int(rows[i]))) for i in sorted(reasons)

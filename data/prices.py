@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from chipwire.data.errors import BadParameter, InputError, MixedAdjustment, RevisedSeries
 from chipwire.data.fx import FxRow, fx_columns, store_fx
 from chipwire.data.market_rules import MarketRules, load_market_rules
-from chipwire.data.price_evidence import LOT, Finding, StoredBars, find_adjustment, find_volume_unit
+from chipwire.data.price_evidence import LOT, Finding, StoredBars, find_adjustment, find_volume_unit, no_bars
 from chipwire.data.price_files import PRICES, PriceFile, RawBars, find_symbol, read_prices
 from chipwire.data.quality import ROUNDING, Checked, Jump, check_bars, find_jumps
 from chipwire.data.tables import Reject, read_table, reject_rows, table_files
@@ -156,6 +157,8 @@ def ingest_prices(
     ):
         if value not in allowed:
             raise BadParameter(name, value, f"one of {', '.join(allowed)}")
+    if zone is not None:
+        _check_zone(zone)
     if instrument is not None:
         universe.instrument(find_symbol(instrument, universe) or instrument)
     options = _Options(
@@ -181,9 +184,17 @@ def ingest_prices(
             rejected += wrong
             refused += [(file, line) for line in lines]
         except InputError as error:
-            refused.append((file, str(error)))
+            line = str(error)
+            refused.append((file, line if file in line else f"{file}: {line}"))
     _store_refused(warehouse, refused)
     return PriceSummary(tuple(rows), tuple(fx), tuple(line for _, line in refused), rejected)
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadParameter("zone", zone, "an IANA zone such as America/New_York is needed") from error
 
 
 def _store_file(
@@ -243,10 +254,10 @@ def _store_bars(
         Before anything of it is written.
     """
     symbol = bars.instrument.symbol
-    stored = _no_bars() if drop else _stored_bars(warehouse, symbol, bars.interval)
+    stored = no_bars() if drop else _stored_bars(warehouse, symbol, bars.interval)
     before = np.flatnonzero(stored.starts_at < bars.starts_at.min())
     checked = check_bars(bars, float(stored.prices[before[-1], 3]) if len(before) else None)
-    kept = _taken(bars, checked.keep, without_volume=checked.without_volume)
+    kept = bars.taken(checked.keep, without_volume=checked.without_volume)
     unit = find_volume_unit(kept, stored, options.volume_unit, file)
     if unit.value == "lots" and kept.volume is not None:
         kept = changed(kept, volume=np.round(kept.volume * LOT))
@@ -264,7 +275,7 @@ def _store_bars(
     if drop:
         warehouse.touch("bar")
         warehouse.run("DELETE FROM bar WHERE instrument = ? AND interval = ?", [symbol, bars.interval])
-    added = warehouse.insert("bar", _bar_rows(batch, _taken(kept, new), adjustment.value))
+    added = warehouse.insert("bar", _bar_rows(batch, kept.taken(new), adjustment.value))
     notes = (*_notes(checked, unit, adjustment, jumps), *note)
     row = PriceRow(
         file, symbol, bars.interval,
@@ -276,15 +287,10 @@ def _store_bars(
     return row, rejects
 
 
-def _no_bars() -> StoredBars:
-    none = np.array([], dtype=np.float64)
-    return StoredBars(np.array([], dtype="datetime64[us]"), none.reshape(0, 4), none, none, None)
-
-
 def _stored_bars(warehouse: Warehouse, symbol: str, interval: str) -> StoredBars:
     table = warehouse.arrow(_STORED, [symbol, interval])
     if not table.num_rows:
-        return _no_bars()
+        return no_bars()
     columns = {name: table[name].to_numpy() for name in table.column_names}
     return StoredBars(
         columns["starts_at"].astype("datetime64[us]"),
@@ -292,24 +298,6 @@ def _stored_bars(warehouse: Warehouse, symbol: str, interval: str) -> StoredBars
         columns["adj_close"].astype(np.float64),
         columns["volume"].astype(np.float64),
         str(columns["adjustment"][0]),
-    )
-
-
-def _taken(bars: RawBars, rows: NDArray[np.intp], *, without_volume: bool = False) -> RawBars:
-    """Return some rows of the bars, without their volumes where these say nothing."""
-
-    def part(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-        return None if values is None else values[rows]
-
-    return changed(
-        bars,
-        line=bars.line[rows],
-        session=bars.session[rows],
-        starts_at=bars.starts_at[rows],
-        prices=bars.prices[rows],
-        adj_close=part(bars.adj_close),
-        volume=None if without_volume else part(bars.volume),
-        amount=part(bars.amount),
     )
 
 
@@ -407,7 +395,8 @@ def _store_quality(warehouse: Warehouse, batch: int, row: PriceRow) -> None:
     """Keep the row in ``price_quality``, unless the same file came to the same before."""
     values = [
         row.instrument, row.interval, row.file, row.first_session, row.last_session,
-        row.bars_read, row.bars_kept, row.missing_sessions, row.stale_bars, row.impossible_bars, row.limit_jumps, row.off_calendar_bars,
+        row.bars_read, row.bars_kept, row.missing_sessions, row.stale_bars, row.impossible_bars,
+        row.limit_jumps, row.off_calendar_bars,
         row.adjustment, row.volume_unit, "; ".join(row.notes),
     ]  # fmt: skip
     # The notes may differ: at a second ingest the stored bars are evidence.

@@ -1,7 +1,7 @@
 """Tables of any shape become chunks of rows; a line that is no row is a reject and costs no other line.
 
-Reads csv (strict, a broken quote costs its own line), JSON lines, JSON arrays and parquet, at most 10,000 rows
-or 8 MB at a time. What the columns mean is not decided here.
+Reads csv (strict, a broken quote costs its own line), JSON lines, JSON arrays and parquet, at most 10,000
+rows or 8 MB at a time. What the columns mean is not decided here.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ def _is_row(line: str, delimiter: str, width: int, date: int | None) -> bool:
 # --- JSON ------------------------------------------------------------------------------------------------
 
 _NOT_A_NUMBER = object()
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _NOT_A_NUMBER)
 
 
 def _parse_json(text: str) -> Any:
@@ -209,7 +210,7 @@ def _parse_json(text: str) -> Any:
     # Counting is cheap; only lines with many brackets need the real depth.
     if text.count("[") + text.count("{") > JSON_DEPTH and _depth(text) > JSON_DEPTH:
         raise ValueError(f"nested deeper than {JSON_DEPTH}")
-    return json.loads(text, parse_constant=lambda name: _NOT_A_NUMBER)
+    return _DECODER.decode(text)
 
 
 def _depth(text: str) -> int:
@@ -227,6 +228,8 @@ def _depth(text: str) -> int:
 def _record(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"is no JSON object but {type(value).__name__}")
+    if _NOT_A_NUMBER not in value.values():
+        return value
     for name, cell in value.items():
         if cell is _NOT_A_NUMBER:
             raise ValueError(f"'{name[:40]}' is NaN or infinite, which is not JSON")
@@ -248,7 +251,10 @@ def dict_chunk(
 
 def _names(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """Return the keys of all rows, in the order of their first use."""
-    return tuple(dict.fromkeys(name for row in rows for name in row))
+    names: dict[str, Any] = {}
+    for row in rows:
+        names |= row
+    return tuple(names)
 
 
 def read_jsonl(source: ByteSource) -> Iterator[Chunk]:

@@ -117,37 +117,46 @@ def excerpt(raw: str) -> str:
     return clean_line(raw[: 4 * EXCERPT])[:EXCERPT]
 
 
+def _bare(site: str) -> str:
+    """Return a site's name without its top-level domain."""
+    return re.sub(r"\.(?:com|org|net|co\.uk|io|cn|com\.cn|ai|news)$", "", site)
+
+
 @lru_cache(maxsize=8192)
 def publisher_names(source: str) -> frozenset[str]:
     """Return the forms in which a publisher signs its titles: 'StockNews.com' also as 'stocknews'."""
     name = source.casefold()
     site = re.sub(r"^(?:https?://)?(?:www\.)?", "", name).partition("/")[0]
-    return frozenset(
-        {name, site, re.sub(r"\.(?:com|org|net|co\.uk|io|cn|com\.cn|ai|news)$", "", site)} - {""}
-    )
+    return frozenset({name, site, _bare(site)} - {""})
 
 
 def strip_publisher(title: str, source: str | None, known: Collection[str] = ()) -> str:
-    """Return `title` without a publisher's name after its last separator.
+    """Return `title` without a publisher's name after its last separator, signed up to twice.
 
     Only the row's own `source` or a name of `known` (casefolded) is taken off; "- report", "| Part 1" stay.
     """
     names = publisher_names(source) if source else frozenset()
+    for _ in range(2):
+        shorter = _without_signature(title, names, known)
+        if shorter == title:
+            break
+        title = shorter
+    return title
+
+
+def _without_signature(title: str, names: frozenset[str], known: Collection[str]) -> str:
     for separator in _SEPARATORS:
         if separator not in title:
             continue
         head, _, tail = title.rpartition(separator)
         folded = tail.casefold()
-        if (folded in names or folded in known) and head.strip():
+        if (folded in names or folded in known or _bare(folded) in names) and head.strip():
             return head.rstrip()
         # A publisher's name may hold a separator of its own.
         for name in names:
-            if (
-                separator in name
-                and title.casefold().endswith(separator + name)
-                and len(name) < len(title) - 3
-            ):
-                return title[: -len(separator + name)].rstrip()
+            signed = separator + name
+            if separator in name and title.casefold().endswith(signed) and len(signed) < len(title):
+                return title[: -len(signed)].rstrip()
     return title
 
 
@@ -157,6 +166,7 @@ _REJOINED = (
     (re.compile(r"\b([A-Z]) \. (?=[A-Z] \.)"), r"\1."),
     (re.compile(r"(\w) \. (?=(?:com|net|org|co|cn)\b)"), r"\1."),
     (re.compile(r" ([,.;:?!])(?= |$)"), r"\1"),
+    (re.compile(r"(?<=[,.;:?!]) (?=['’\"”](?: |$))"), ""),
     (re.compile(r"(?<=[A-Z]\.) -(?=\w)"), "-"),
     (re.compile(r" (?=['’](?:s|re|ve|ll|d|m|t)\b)|(?<=\w) (?=n['’]t\b)"), ""),
     (re.compile(r"(?<=\d) (?=%)|(?<=[$€£¥]) (?=\d)|(?<=\() | (?=\))"), ""),

@@ -262,9 +262,8 @@ def _admit(lanes: _Lanes, asked: Floats) -> tuple[Floats, Codes]:
     free = rules.sellable(at.held, at.bought_today, at.share_lock)
     known_volume = np.where(at.volume > 0.0, at.volume, 1.0)
     largest = np.where(np.isnan(at.volume), np.inf, known_volume * at.max_participation)
-    largest = np.where(
-        np.isinf(largest), np.inf, rules.whole_below(np.where(np.isinf(largest), 0.0, largest))
-    )
+    bounded = np.isfinite(largest)
+    largest = np.where(bounded, rules.whole_below(np.where(bounded, largest, 0.0)), np.inf)
     closable = np.where(at.held > 0.0, free, at.held)
     caps = (
         (Reason.SHORT_FORBIDDEN, np.where(at.short_allowed, order, np.maximum(order, -long))),
@@ -318,11 +317,11 @@ def _scale(
 ) -> tuple[Floats, Floats]:
     """Scale the signed `legs` of each lane by one factor, as little as keeps the margin at 0 or above.
 
-    The margin of ``fixed + legs``, each scaled leg cut to lots, falls in steps as the factor grows: only where
-    the factor times a leg reaches a whole number of lots. The search keeps a factor that fits and one that
-    fails, both moved down onto such a place, and probes in turn by interpolation, at the next place above the
-    one that fits, and in the middle. It ends when no place lies between the two: the result is exact. Where
-    nothing fits, or the margin is not known, the factor is 0; where all fits, the legs come back as they are.
+    The margin of ``fixed + legs``, each scaled leg cut to lots, falls in steps as the factor grows, each
+    where the factor times a leg reaches a whole lot. The search keeps a factor that fits and one that fails,
+    both moved down onto such a place, and probes in turn by interpolation, at the next place above the one
+    that fits, and in the middle. It ends when no place lies between the two: the result is exact. Where nothing
+    fits, or the margin is not known, the factor is 0; where all fits, the legs come back as they are.
     """
     factor = np.ones(len(legs))
     if not legs.any():

@@ -8,7 +8,8 @@ from chipwire.reports.collect import Benchmark, RunReport
 from chipwire.reports.values import MISSING, money, number, percent
 
 ENOUGH_TRADES = 30
-"""Closed trades below which a hit rate says nothing: its standard error is still 9 points of per cent at 30."""
+"""Closed trades below which a hit rate says nothing: its standard error is still 9 points of per cent at
+30."""
 
 
 def first_benchmark(report: RunReport) -> Benchmark | None:
@@ -55,7 +56,10 @@ def five_figures(report: RunReport) -> list[tuple[str, str]]:
     metrics, mark = report.metrics, first_benchmark(report)
     return [
         ("Total return", percent(metrics.total_return)),
-        (f"{mark.instrument} return" if mark else "Benchmark return", percent(mark.total_return) if mark else MISSING),
+        (
+            f"{mark.instrument} return" if mark else "Benchmark return",
+            percent(mark.total_return) if mark else MISSING,
+        ),
         ("Sharpe ratio", number(metrics.sharpe)),
         ("Max drawdown", percent(metrics.max_drawdown.depth)),
         ("Costs", money(metrics.costs["total"], report.run.currency)),

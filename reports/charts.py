@@ -1,7 +1,8 @@
 """The charts of the page as Vega-Lite specifications, made with altair; the page's own script draws them.
 
-Colours are the page's CSS variables ``--line-0``, ``--line-1``, ..., so that a chart follows the page into dark
-mode and onto paper without being drawn again. Nothing is computed in a chart that the report does not hold.
+Colours are the page's CSS variables ``--line-0``, ``--line-1``, ..., so that a chart follows the page into
+dark mode and onto paper without being drawn again. Nothing is computed in a chart that the report does not
+hold.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from datetime import date
 from typing import Any
 
 import altair as alt
-
-from chipwire.reports.answer import first_benchmark
 from chipwire.reports.collect import RunReport
 
 N_STYLES = 6
@@ -21,6 +20,8 @@ N_STYLES = 6
 
 _DASHES: tuple[list[int], ...] = ([], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3])
 _POINTS_AT_MOST = 4_000
+_SHORT_DAYS = 100
+"""Span up to which the time axis is labelled with days instead of months."""
 
 
 def equity_chart(report: RunReport) -> dict[str, Any]:
@@ -39,7 +40,9 @@ def drawdown_chart(report: RunReport) -> dict[str, Any]:
     )
     layers = [area.encode(x=_x(), y=_y(0))]
     series = [(report.run.strategy, report.drawdown)]
-    return _chart(report.days, series, layers, height=170, description="Drawdown from the highest equity so far.")
+    return _chart(
+        report.days, series, layers, height=170, description="Drawdown from the highest equity so far."
+    )
 
 
 def legend(report: RunReport) -> list[tuple[int, str, float]]:
@@ -58,15 +61,17 @@ def _colour(number: int) -> str:
 
 
 def _base() -> alt.Chart:
-    return alt.Chart(alt.Data(name="curve"))
+    return alt.Chart(alt.NamedData(name="curve"))
 
 
 def _x() -> alt.X:
-    return alt.X("day:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, grid=False, labelOverlap=True))
+    # The label's format, which depends on the span, is set for the whole chart in `_chart`.
+    axis = alt.Axis(title=None, grid=False, labelOverlap="greedy", labelSeparation=12, labelBound=True)
+    return alt.X("day:T", scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _y(number: int) -> alt.Y:
-    axis = alt.Axis(title=None, format="+~%", tickCount=6)
+    axis = alt.Axis(title=None, format="~%", tickCount=6)
     return alt.Y(f"s{number}:Q", axis=axis, scale=alt.Scale(zero=True))
 
 
@@ -74,7 +79,8 @@ def _line(number: int, width: float) -> alt.Chart:
     mark = _base().mark_line(
         color=_colour(number), strokeWidth=width, strokeDash=_DASHES[number % N_STYLES], aria=False
     )
-    return mark.encode(x=_x(), y=_y(number))
+    line: alt.Chart = mark.encode(x=_x(), y=_y(number))
+    return line
 
 
 def _cursor(series: Sequence[tuple[str, Sequence[float]]]) -> alt.Chart:
@@ -86,13 +92,14 @@ def _cursor(series: Sequence[tuple[str, Sequence[float]]]) -> alt.Chart:
     tips = [alt.Tooltip("day:T", title="UTC day", timeUnit="utcyearmonthdate", format="%Y-%m-%d")]
     tips += [alt.Tooltip(f"s{n}:Q", title=name, format="+.1%") for n, (name, _) in enumerate(series)]
     rule = _base().mark_rule(color="var(--muted)", strokeWidth=1, aria=False).add_params(hover)
-    return rule.encode(x=_x(), tooltip=tips, opacity=alt.condition(hover, alt.value(0.8), alt.value(0)))
+    cursor: alt.Chart = rule.encode(x=_x(), tooltip=tips, opacity=alt.condition(hover, alt.value(0.8), alt.value(0)))
+    return cursor
 
 
 def _rows(
     days: Sequence[date], series: Sequence[tuple[str, Sequence[float]]]
 ) -> list[dict[str, str | float | None]]:
-    """Return one row a day, thinned to every k-th day and the last where there are more than a screen has dots."""
+    """Return one row a day; of very many days every k-th and the last."""
     step = math.ceil(len(days) / _POINTS_AT_MOST)
     shown = sorted({*range(0, len(days), step), len(days) - 1})
     return [
@@ -117,7 +124,7 @@ def _chart(
     chart = chart.configure(font="inherit", background="transparent").configure_view(stroke=None)
     chart = chart.configure_axis(
         labelColor=muted, labelFontSize=12, gridColor=faint, domainColor=faint, tickColor=faint
-    )
+    ).configure_axisTemporal(format="%b %Y" if (days[-1] - days[0]).days > _SHORT_DAYS else "%d %b")
     spec: dict[str, Any] = chart.to_dict()
     spec["datasets"] = {"curve": _rows(days, series)}
     return spec

@@ -13,7 +13,6 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
-
 from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
@@ -97,8 +96,9 @@ class RunReport:
     monthly : DataFrame
         ``year``, ``month``, ``return`` (fraction of the equity at the end of the month before).
     equity, fills, causes, unfilled, reasons, costs, positions : DataFrame
-        ``equity``, ``unfilled`` and ``positions`` as in the warehouse; ``fills``, ``causes`` and ``costs`` as in
-        the .sql files beside this module; ``reasons`` counts unfilled orders. Instants are UTC without a zone.
+        ``equity``, ``unfilled`` and ``positions`` as in the warehouse; ``fills``, ``causes`` and ``costs``
+        as in the .sql files beside this module; ``reasons`` counts unfilled orders. Instants are UTC without
+        a zone.
     warnings : tuple of str
         The engine's and those about the report's own input.
     """
@@ -124,7 +124,9 @@ class RunReport:
     def holdings(self) -> pd.DataFrame:
         """Positions at the end of the last day, the largest first."""
         last = self.positions[self.positions["day"] == self.metrics.last_day]
-        return last.sort_values(["value", "instrument"], ascending=[False, True], key=_size, ignore_index=True)
+        return last.sort_values(
+            ["value", "instrument"], ascending=[False, True], key=_size, ignore_index=True
+        )
 
 
 def _size(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -162,7 +164,9 @@ def resolve_run(warehouse: Warehouse, run_ref: str) -> str:
             return str(run_id)
     meant = [run_id for run_id in ids if run_ref and run_id.startswith(run_ref)]
     if len(meant) > 1:
-        raise BadParameter("run", run_ref, f"{len(meant)} runs begin so ({', '.join(meant[:3])}); give more digits")
+        raise BadParameter(
+            "run", run_ref, f"{len(meant)} runs begin so ({', '.join(meant[:3])}); give more digits"
+        )
     if not meant:
         raise UnknownName("run", run_ref, ids, "see 'chipwire runs list'")
     return str(meant[0])
@@ -172,7 +176,9 @@ def _run_info(warehouse: Warehouse, run_id: str) -> RunInfo:
     row = warehouse.rows(load_sql("chipwire.reports", "run.sql"), [run_id])[0]
     *before, params, settings, fingerprint, model_id, name, cutoff, version, warnings = row
     parsed = [json.loads(text) for text in (params, settings)]
-    return RunInfo(*before, *parsed, fingerprint, model_id, name, cutoff, version, tuple(json.loads(warnings)))
+    return RunInfo(
+        *before, *parsed, fingerprint, model_id, name, cutoff, version, tuple(json.loads(warnings))
+    )
 
 
 # --- the run's own rows ----------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def _benchmark(
     known = universe.instruments.get(symbol)
     if known is None:
         return "not in the universe"
-    asked = {"instrument": symbol, "currency": known.currency, "base": run.currency}
+    asked: dict[str, object] = {"instrument": symbol, "currency": known.currency, "base": run.currency}
     frame = warehouse.frame(
         load_sql("chipwire.reports", "benchmark.sql"), asked, days=pd.DataFrame({"day": pd.to_datetime(days)})
     )
@@ -287,9 +293,13 @@ def _warnings(
     found += [f"benchmark {symbol} is left out: {reason}" for symbol, reason in missing]
     for mark in benchmarks:
         if mark.starts_on:
-            found.append(f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there")
+            found.append(
+                f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there"
+            )
         if (last_day - mark.last_session).days > STALE_AFTER_DAYS:
-            found.append(f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on")
+            found.append(
+                f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on"
+            )
     return tuple(found)
 
 
@@ -301,10 +311,9 @@ def _hindsight(run: RunInfo, causes: pd.DataFrame) -> tuple[str, ...]:
     known = int((first["available_at"] < pd.Timestamp(run.training_cutoff) + pd.Timedelta(days=1)).sum())
     if not known:
         return ()
-    return (
-        f"{known:,} of {len(first):,} fills with a headline rest on one from before the model's training cut-off "
-        f"({run.training_cutoff}): the model may have learnt what happened next",
-    )
+    share = f"{known:,} of {len(first):,} fills with a headline"
+    when = f"from before the model's training cut-off ({run.training_cutoff})"
+    return (f"{share} rest on one {when}: the model may have learnt what happened next",)
 
 
 def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None) -> RunReport:
@@ -326,7 +335,7 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
     metrics = summary(equity, ledger, unfilled, run.capital)
     days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
     benchmarks, missing = _benchmarks(warehouse, universe or load_universe(), run, days)
-    named = {"run": run.run_id}
+    named: dict[str, object] = {"run": run.run_id}
     causes = warehouse.frame(load_sql("chipwire.reports", "causes.sql"), named)
     counts = unfilled.groupby("reason").size().rename("orders").reset_index()
     return RunReport(

@@ -1,9 +1,9 @@
-"""One offline page: the answer, the charts, every fill with its headline, and what it takes to repeat the run.
+"""One offline page: the answer, the charts, every fill with its headline, and what it takes to repeat it.
 
-The page's policy is ``default-src 'none'`` with hashes of its own script and style. Vega needs no exception: its
-expressions are parsed to trees and walked by an interpreter (``ast: true``). Foreign text reaches the page in two
-ways only: through autoescaping, or as JSON that the script puts into text nodes. The same report gives the same
-bytes.
+The page's policy is ``default-src 'none'`` with hashes of its own script and style. Vega needs no exception:
+its expressions are parsed to trees and walked by an interpreter (``ast: true``). Foreign text reaches the
+page in two ways only: through autoescaping, or as JSON that the script puts into text nodes. The same report
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from functools import cache
@@ -21,8 +22,6 @@ import altair as alt
 import jinja2
 import pandas as pd
 import vl_convert
-from markupsafe import Markup
-
 from chipwire import __version__
 from chipwire.reports import charts
 from chipwire.reports.answer import ENOUGH_TRADES, five_figures, verdict
@@ -30,6 +29,7 @@ from chipwire.reports.collect import RunInfo, RunReport
 from chipwire.reports.metrics import COST_KINDS
 from chipwire.reports.tables import fills_table, unfilled_table
 from chipwire.reports.values import money, number, percent, plain
+from markupsafe import Markup, escape
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SHADES = (0.02, 0.05)
@@ -69,7 +69,9 @@ def render_html(report: RunReport) -> str:
         figures=five_figures(report),
         further=_further(report),
         legend=charts.legend(report),
-        charts=script_json({"equity": charts.equity_chart(report), "drawdown": charts.drawdown_chart(report)}),
+        charts=script_json(
+            {"equity": charts.equity_chart(report), "drawdown": charts.drawdown_chart(report)}
+        ),
         months=_MONTHS,
         years=_years(report),
         fills=script_json(fills_table(report)),
@@ -129,6 +131,7 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["minus"] = _minus
+    environment.filters["dates"] = _dates
     environment.filters["percent"] = lambda value, **options: _minus(percent(value, **options))
     environment.filters["number"] = lambda value, digits=2: _minus(number(value, digits))
     environment.filters["money"] = lambda value, currency: _minus(money(value, currency))
@@ -140,14 +143,20 @@ def _minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def _dates(text: str) -> Markup:
+    """Return escaped text whose ISO dates do not break at the end of a line."""
+    return Markup(re.sub(r"\b\d{4}-\d\d-\d\d\b", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
+
+
 # --- what the template shows -----------------------------------------------------------------------------
 
 
 def _further(report: RunReport) -> list[tuple[str, str, str]]:
     """Return label, value and explanation of the figures below the first five."""
     m = report.metrics
+    length = f"{'compound, over' if m.years >= 1 else 'extrapolated from'} {number(m.years)} years"
     return [
-        ("Annual return", percent(m.annual_return), f"compound, over {number(m.years)} years"),
+        ("Annual return", percent(m.annual_return), length),
         ("Annual volatility", percent(m.annual_volatility, signed=False), "of daily returns, 252 days"),
         ("Sortino ratio", number(m.sortino), "mean over downside deviation, target zero"),
         ("Calmar ratio", number(m.calmar), "annual return over maximum drawdown"),
@@ -155,7 +164,6 @@ def _further(report: RunReport) -> list[tuple[str, str, str]]:
         ("Profit factor", number(m.profit_factor), "sum of profits over sum of losses"),
         ("Turnover", f"{number(m.turnover)} a year", "half of what was bought and sold over mean equity"),
         ("Mean exposure", percent(m.mean_exposure, signed=False), "gross position value over equity"),
-        ("Dividends", money(m.dividends, report.run.currency), "received less paid"),
     ]
 
 
@@ -177,7 +185,7 @@ def _shade(change: float) -> str:
 
 def _costs(report: RunReport) -> list[tuple[str, dict[str, float], float]]:
     """Return label, amounts by kind and total, in base currency, of each venue."""
-    rows = []
+    rows: list[tuple[str, dict[str, float], float]] = []
     for (venue, currency), part in report.costs.groupby(["venue", "currency"], sort=True):
         amounts = dict(zip(part["kind"], part["amount_base"], strict=True))
         label = f"{venue} ({currency})" if venue else "Borrowed shares"

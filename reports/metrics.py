@@ -1,8 +1,8 @@
 """One pure function for each measure, and `summary`, which computes all of them once for every output.
 
-Conventions: a *curve* is the equity at UTC day ends with the starting capital in front, so ``curve[0]`` is the
-capital on the day before the first day. Returns and ratios are plain fractions (0.05 is 5 %), the risk-free rate
-and the target return are zero, and a measure that its input cannot give is NaN, never a guess.
+Conventions: a *curve* is the equity at UTC day ends with the starting capital in front, so ``curve[0]`` is
+the capital on the day before the first day. Returns and ratios are plain fractions (0.05 is 5 %), the
+risk-free rate and the target return are zero, and a measure that its input cannot give is NaN, never a guess.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def years_between(first: date, last: date) -> float:
 def annual_return(curve: Floats, years: float) -> float:
     """Return the compound growth a year, ``(last / first) ** (1 / years) - 1``.
 
-    Runs of less than a year are annualised by the same formula. NaN where `total_return` is NaN, where `years`
-    is not positive, or where the curve ends at or below zero.
+    Runs of less than a year are annualised by the same formula. NaN where `total_return` is NaN, where
+    `years` is not positive, or where the curve ends at or below zero.
     """
     growth = 1 + total_return(curve)
     if not (growth > 0 and years > 0):
@@ -245,8 +245,8 @@ def profit_factor(realized: Floats) -> float:
 def turnover(traded: Floats, equity: Floats, years: float) -> float:
     """Return how many times a year the portfolio was turned over.
 
-    ``sum(|traded value|) / 2 / mean(equity) / years``: a purchase and a sale of everything count as one. NaN for
-    a mean equity or a length that is not positive.
+    ``sum(|traded value|) / 2 / mean(equity) / years``: a purchase and a sale of everything count as one. NaN
+    for a mean equity or a length that is not positive.
     """
     mean = float(np.mean(equity)) if len(equity) else 0.0
     if not (mean > 0 and years > 0):
@@ -263,8 +263,9 @@ def mean_exposure(gross: Floats, equity: Floats) -> float:
 def costs_by_kind(fills: pd.DataFrame, borrow: Floats) -> dict[str, float]:
     """Return costs in base currency by kind and their ``total``.
 
-    `fills` has the columns of the warehouse's ``fill`` table; its costs are local currency and are converted with
-    the fill's own ``fx``. Slippage is already inside the fill price: it is a cost, but no further cash flow.
+    `fills` has the columns of the warehouse's ``fill`` table; its costs are local currency and are converted
+    with the fill's own ``fx``. Slippage is already inside the fill price: it is a cost, but no further cash
+    flow.
     """
     fx = fills["fx"].to_numpy(dtype=np.float64)
     costs = {kind: float((fills[kind].to_numpy(dtype=np.float64) * fx).sum()) for kind in COST_KINDS[:-1]}
@@ -286,16 +287,14 @@ def with_capital(days: Sequence[date], equity: Floats, capital: float) -> tuple[
     return front + list(days), np.concatenate(([capital], np.asarray(equity, dtype=np.float64)))
 
 
-def summary(
-    equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, capital: float
-) -> Metrics:
+def summary(equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, capital: float) -> Metrics:
     """Compute every figure of a run.
 
     Parameters
     ----------
     equity, fills, unfilled : DataFrame
-        Rows of the run in the warehouse's tables of these names, in the order of their keys; ``equity["day"]``
-        holds `datetime.date`. At least one day of equity.
+        Rows of the run in the warehouse's tables of these names, in the order of their keys;
+        ``equity["day"]`` holds `datetime.date`. At least one day of equity.
     capital : float
         Base currency at the start.
     """

@@ -1,17 +1,17 @@
 """The two long tables of the page as compact JSON, which the page's script shows by pages.
 
-A table is ``{"columns": [[label, kind, digits], ...], "rows": [[...], ...], "lookup": {...}}``. Kinds are ``text``,
-``number``, ``price`` (amount and currency) and ``causes``. Headlines and readings are kept once and referred to by
-their place, since one headline may stand behind many fills.
+A table is ``{"columns": [[label, kind, digits], ...], "rows": [[...], ...], "lookup": {...}}``. Kinds are
+``text``, ``number``, ``price`` (amount and currency) and ``causes``. Headlines and readings are kept once
+and referred to by their place, since one headline may stand behind many fills.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
-
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import safe_url
 
@@ -38,7 +38,7 @@ def fills_table(report: RunReport) -> dict[str, Any]:
             int(f.shares), [round(f.price, 4), f.currency], round(f.value), round(f.cost, 2),
             round(f.realized) if f.realized else None,
         ]
-        for f in report.fills.itertuples(index=False)
+        for f in _rows(report.fills)
     ]  # fmt: skip
     if report.causes.empty:
         return {"columns": columns, "rows": rows, "lookup": {}}
@@ -60,14 +60,14 @@ class _Places(dict[Any, int]):
 def _causes(causes: pd.DataFrame, shown: int) -> tuple[dict[int, list[Any]], dict[str, Any]]:
     """Return by fill its number of causes and the strongest `shown`, and what those refer to.
 
-    A cause is ``[reading, strength, theme, relation]``; a reading ``[headline, issuer, model, event, P(negative),
-    P(neutral), P(positive)]`` with probabilities in per cent or null; a headline ``[title, source, url, published,
-    available]``. Words are places in ``lookup["words"]``.
+    A cause is ``[reading, strength, theme, relation]``; a reading ``[headline, issuer, model, event,
+    P(negative), P(neutral), P(positive)]`` with probabilities in per cent or null; a headline ``[title,
+    source, url, published, available]``. Words are places in ``lookup["words"]``.
     """
     headlines, readings, words = _Places(), _Places(), _Places()
     lookup: dict[str, Any] = {"headlines": [], "readings": []}
     by_fill: dict[int, list[Any]] = {}
-    for cause in causes.itertuples(index=False):
+    for cause in _rows(causes):
         found = by_fill.setdefault(int(cause.fill_no), [0])
         found[0] += 1
         if found[0] > shown:
@@ -98,6 +98,11 @@ def _reading(cause: Any, words: _Places) -> list[Any]:
     return [words[cause.issuer], words[model], words[_text(cause.event)], *per_cent]
 
 
+def _rows(frame: pd.DataFrame) -> Iterable[Any]:
+    """Return the rows as named tuples, whose fields no type checker can know."""
+    return frame.itertuples(index=False)
+
+
 def _minute(at: datetime) -> str:
     return "" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"
 
@@ -114,6 +119,6 @@ def unfilled_table(report: RunReport) -> dict[str, Any]:
     ]  # fmt: skip
     rows = [
         [u.session.isoformat(), u.instrument, int(u.wanted), int(u.filled), u.reason]
-        for u in report.unfilled.itertuples(index=False)
+        for u in _rows(report.unfilled)
     ]
     return {"columns": columns, "rows": rows, "lookup": {}}

@@ -77,8 +77,9 @@ def print_table(
     columns : sequence of str or Column
         In this order; a str is a key that is its own label.
     fmt : str
-        ``table``: aligned, numbers to the right, coloured and fitted to the width on a terminal only, whole cells
-        where piped. ``json``: a list of objects, NaN as null. ``csv``: RFC 4180, text defused as `csv_cell` says.
+        ``table``: aligned, numbers to the right, coloured and fitted to the width on a terminal only, whole
+        cells where piped. ``json``: a list of objects, NaN as null. ``csv``: RFC 4180, text defused as
+        `csv_cell` says.
     """
     out = out or sys.stdout
     wanted = [Column(c) if isinstance(c, str) else c for c in columns]

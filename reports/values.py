@@ -81,5 +81,7 @@ def safe_url(url: Any) -> str | None:
 
 
 def one_line(value: str) -> str:
-    """Return text for a terminal: one line, without controls that could move its cursor or change its colours."""
-    return " ".join("".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in value).split())
+    """Return text for a terminal: one line, and no controls that could move its cursor or change colours."""
+    return " ".join(
+        "".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in value).split()
+    )

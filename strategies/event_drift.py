@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chipwire.strategies.base import Parameter, Strategy, View
-from chipwire.strategies.selection import GROSS, SHORT, THEMES, listings_of
+from chipwire.strategies.selection import ALL_THEMES, GROSS, SHORT, listings_of, themes_parameter
 
 
 class EventDrift(Strategy):
@@ -21,7 +21,7 @@ class EventDrift(Strategy):
         Parameter("threshold", float, 0.4, "least |value x relevance| of an event", 0.0, 1.0),
         Parameter("min_novelty", float, 0.5, "least novelty: 1 is a first story, 0.5 a second", 0.0, 1.0),
         Parameter("places", int, 5, "how many positions at a time", 1, 50),
-        THEMES,
+        themes_parameter(ALL_THEMES),
         GROSS,
         SHORT,
     )

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 ALL_THEMES = ("ai_models", "localization", "sanctions", "none")
 
-THEMES = Parameter(
-    "themes", str, ",".join(ALL_THEMES), "themes whose signals count ('none': news outside the three)",
-    choices=ALL_THEMES,
-)  # fmt: skip
+
+def themes_parameter(default: tuple[str, ...]) -> Parameter:
+    """Return the parameter ``themes`` with a strategy's own default."""
+    what = "themes whose signals count ('none': news outside the three)"
+    return Parameter("themes", str, ",".join(default), what, choices=ALL_THEMES)
+
+
 GROSS = Parameter("gross", float, 1.0, "sum of |weights| when all places are taken", 0.0, 4.0, "of equity")
 SHORT = Parameter("short", bool, False, "sell short on negative news where the venue allows it")
 

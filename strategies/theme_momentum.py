@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from chipwire.strategies.base import Parameter, Strategy, View
 from chipwire.strategies.selection import (
+    ALL_THEMES,
     GROSS,
     SHORT,
-    THEMES,
     listings_of,
     split_over_listings,
     strength_by_issuer,
     strongest,
+    themes_parameter,
 )
 
 
@@ -29,7 +30,7 @@ class ThemeMomentum(Strategy):
         Parameter("threshold", float, 0.25, "least |summed strength| for a place", 0.0, 100.0),
         Parameter("half_life", float, 0.0, "0: each theme's own", 0.0, 365.0, "days"),
         Parameter("lookback", float, 30.0, "older signals are not looked at", 0.5, 365.0, "days"),
-        THEMES,
+        themes_parameter(ALL_THEMES[:3]),
         GROSS,
         SHORT,
     )

@@ -239,6 +239,28 @@ def test_no_way_through_zero_before_the_short_is_covered() -> None:
     assert result.filled.tolist() == [150]
 
 
+def test_a_cover_that_was_cut_opens_nothing_although_buying_power_is_left() -> None:
+    # Covering both shorts costs 330,000 and 1,100 with 10% of slippage, more than there is. One factor below 1
+    # covers no lot of the first and 999 of the second; 313,901.10 less collateral of 300,001 would buy 2,000.
+    result = settle(
+        book(
+            [300.0, 1.0], held=[-1_000, -1_000], cash=315_000.0, buy_minimum=[1_000, 1], buy_step=[1_000, 1]
+        ),
+        [1_000, 3_000],
+        AuctionTerms(slippage_bps=1_000.0, max_leverage=1_000.0),
+    )
+    assert result.filled.tolist() == [0, 999]
+
+
+def test_the_costs_of_a_short_lessen_what_can_be_bought() -> None:
+    # 1,000 of shares, 5 of commission, 0.01 of transfer fee: enough alone, not with another 5 for the short
+    lots = {"buy_minimum": [100, 100], "buy_step": [100, 100]}
+    pair = book([10.0, 10.0], cash=1_005.01, rates=SHANGHAI, **lots)
+    terms = AuctionTerms(max_leverage=10.0)
+    assert settle(pair, [100, 0], terms).filled.tolist() == [100, 0]
+    assert settle(pair, [100, -100], terms).filled.tolist() == [0, -100]
+
+
 def test_an_odd_short_is_covered_as_a_whole_or_in_lots() -> None:
     lots = {"buy_minimum": [100], "buy_step": [100], "held": [-250]}
     assert settle(book([10.0], cash=2_500.0, **lots), [250]).filled.tolist() == [250]
@@ -251,6 +273,12 @@ def test_gross_leverage_scales_shorts_and_purchases_alike() -> None:
     assert result.filled.tolist() == [400, -300]
     assert float(result.leverage_factor) == pytest.approx(0.5)
     assert reasons(result) == [Reason.LEVERAGE] * 2
+
+
+def test_leverage_that_is_used_up_to_the_cent_is_not_over() -> None:
+    # 5,800 x 20.94 + 1,200 x 1.01 is 122,664.00, in binary a little more
+    result = settle(book([20.94, 1.01], cash=122_664.0), [5_800, -1_200])
+    assert result.filled.tolist() == [5_800, -1_200]
 
 
 def test_a_run_may_allow_more_leverage() -> None:

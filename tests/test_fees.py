@@ -215,6 +215,16 @@ def test_a_users_file_replaces_the_charges_it_names_and_adds_venues(tmp_path: Pa
     assert not table.rates("XTAI", "stock", date(2019, 1, 2)).covered
 
 
+def test_rounding_up_does_not_count_a_binary_remainder(tmp_path: Path) -> None:
+    own = write(
+        tmp_path,
+        "XTAI,commission,both,all,value,0,,,none,commission,,,own broker",
+        "XTAI,tax,both,all,value,0.07,,,whole_up,duty,,,own note",
+    )
+    rates = load_fees(own).rates("XTAI", "stock", date(2024, 1, 2))
+    assert rules.fees(rates, [100, 101], 1.0).duty.tolist() == [7.0, 8.0]  # 0.07 x 100 is 7.000000000000001
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

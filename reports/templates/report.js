@@ -35,8 +35,12 @@
   const titleOf = ({ title, url }) =>
     url ? make("a", { href: url, rel: "noopener noreferrer", target: "_blank" }, title) : make("span", {}, title);
 
-  const originOf = ({ source, published, available }) => make("div", { class: "meta" },
-    joined(source, published && "published " + published, available && "known from " + available + " UTC"));
+  const originOf = ({ source, published, available }) => {
+    const times = [published && "published " + published, available && "known from " + available + " UTC"];
+    const parts = times.filter(Boolean).map((time) => make("span", { class: "whole" }, time));
+    if (source) parts.unshift(make("span", {}, source));
+    return make("div", { class: "meta" }, ...parts.flatMap((part, at) => (at ? [" · ", part] : [part])));
+  };
 
   const bearingOf = ({ issuer, theme, strength }) =>
     issuer + (theme === "none" ? "" : ", " + spaced(theme)) + ", signal " + signed(strength);

@@ -1,0 +1,84 @@
+"""The whole way on the embedded data: news, prices, scores, signals, a backtest and its report."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+from chipwire.data.fx import ingest_fx
+from chipwire.data.news import ingest_news
+from chipwire.data.prices import ingest_prices
+from chipwire.data.universe import load_universe
+from chipwire.data.warehouse import Warehouse
+from chipwire.engine.backtest import run_backtest
+from chipwire.engine.settings import Settings
+from chipwire.reports.collect import collect
+from chipwire.reports.console import Console
+from chipwire.reports.exports import write_report
+from chipwire.reports.summary import summarize
+from chipwire.signals.build import build_signals
+from chipwire.signals.models import load_model
+from chipwire.signals.scoring import link_headlines, score_headlines
+from chipwire.strategies.registry import strategy_class
+
+STRATEGY = "event-drift"
+SETTINGS = Settings(start=date(2024, 1, 2), end=date(2025, 9, 30))
+"""The span begins after the youngest text that the embedded model was trained on."""
+
+
+def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
+    """Go the whole way in `out` and return the five figures and the report's path.
+
+    Running it again adds nothing to the warehouse and writes the same report.
+
+    Raises
+    ------
+    WriteFailed, OSError
+        The folder cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    universe = load_universe()
+    with ExitStack() as stack:
+        shipped = resources.files("chipwire.data.embedded")
+        timeline, bars, rates = (
+            str(stack.enter_context(resources.as_file(shipped.joinpath(name))))
+            for name in ("timeline.csv", "bars.parquet", "fx.csv")
+        )
+        warehouse = stack.enter_context(
+            Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo")
+        )
+        news = ingest_news(warehouse, [timeline])
+        console.say(f"1/5 news: {news.rows_read:,} real events, hand-written, {news.added:,} new")
+        prices = ingest_prices(warehouse, [bars], universe)
+        fx = ingest_fx(warehouse, [rates])
+        console.say(
+            f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new"
+        )
+        with console.progress("scoring") as advance:
+            linked = link_headlines(warehouse, universe)
+            scored = score_headlines(warehouse, load_model(), universe, advance)
+        console.say(
+            f"3/5 scores: {linked.mentions:,} mentions linked, {scored.scored:,} read by {scored.model_name}"
+        )
+        built = build_signals(warehouse, universe, scored.model_id)
+        console.say(f"4/5 signals: {built.signals:,} from {built.headlines:,} headlines")
+        with console.progress("backtest") as advance:
+            run = run_backtest(
+                warehouse,
+                universe,
+                strategy_class(STRATEGY)(),
+                SETTINGS,
+                model=scored.model_id,
+                on_progress=advance,
+            )
+        summary = summarize(warehouse, run.run_id, universe)
+        console.say(f"5/5 backtest: {summary.sentence}")
+        for warning in summary.warnings:
+            console.warn(warning)
+        written = write_report(
+            collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True
+        )
+    page = next(path for path in written if path.suffix == ".html")
+    return summary.figures, page
