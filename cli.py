@@ -37,9 +37,7 @@ def _settings_file(_: click.Context, __: click.Parameter, value: Path | None) ->
         found = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: {error}; it must be a TOML file such as 'db = \"news.duckdb\"'") from error
-    click.get_current_context().default_map = {
-        key.replace("-", "_"): value for key, value in found.items()
-    }
+    click.get_current_context().default_map = {key.replace("-", "_"): value for key, value in found.items()}
     return path
 
 
@@ -91,7 +89,7 @@ def ingest() -> None:
 @ingest.command("news")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--map", "column_map", metavar="ROLE=COLUMN,...",
-              help="Columns by role: title, summary, body, url, source, published, first_seen, ticker, language.")  # fmt: skip
+              help="Columns by role: title, summary, body, url, source, published, first_seen, ticker, ...")  # fmt: skip
 @click.option("--tz", metavar="ZONE", help="IANA zone of times written without one, e.g. America/New_York.")
 @click.option("--published", metavar="WHEN", help="Publication date or instant of articles that carry none.")
 @click.option("--source", metavar="NAME", help="Publisher, where the input does not say.")
@@ -105,10 +103,11 @@ def ingest_news_command(
     """
     from chipwire.data.news import ingest_news
 
-    with app.open("ingest news", write=True) as warehouse, app.progress("headlines") as advance:
+    roles = dict(pair(part, "--map") for part in column_map.split(",")) if column_map else None
+    with app.open("ingest news", write=True, create=True) as warehouse, app.progress("reading") as advance:
         done = ingest_news(
-            warehouse, paths, column_map=dict(pair(part, "--map") for part in column_map.split(",")) if column_map else None, zone=tz, published=published, source=source,
-            on_progress=advance,
+            warehouse, paths, column_map=roles, zone=tz, published=published, source=source,
+            on_progress=(lambda at: advance(at.bytes_read, at.bytes_total)) if advance else None,
         )  # fmt: skip
     _say_news(app, done)
     if done.rejected or done.unreadable:
@@ -136,7 +135,7 @@ def ingest_prices_command(
     """
     from chipwire.data.prices import ingest_prices
 
-    with app.open("ingest prices", write=True) as warehouse:
+    with app.open("ingest prices", write=True, create=True) as warehouse:
         done = ingest_prices(
             warehouse, paths, app.universe(), instrument=instrument, interval=interval, volume_unit=volume_unit,
             adjustment=adjustment, zone=tz, replace=replace,
@@ -163,7 +162,7 @@ def ingest_fx_command(app: App, paths: tuple[str, ...]) -> None:
     """
     from chipwire.data.fx import ingest_fx
 
-    with app.open("ingest fx", write=True) as warehouse:
+    with app.open("ingest fx", write=True, create=True) as warehouse:
         done = ingest_fx(warehouse, paths)
     for rate in done.rows:
         app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
@@ -180,7 +179,7 @@ def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
     """
     from chipwire.data.actions import ingest_actions
 
-    with app.open("ingest actions", write=True) as warehouse:
+    with app.open("ingest actions", write=True, create=True) as warehouse:
         done = ingest_actions(warehouse, paths, app.universe())
     for row in done.rows:
         app.say(f"{row.file}: {row.added:,} actions added, {row.read:,} read")
@@ -198,8 +197,8 @@ def score(app: App, model: str | None) -> None:
     from chipwire.signals.models import load_model
     from chipwire.signals.scoring import link_headlines, score_headlines
 
-    reader = load_model(model)
     with app.open("score", write=True) as warehouse:
+        reader = load_model(model)
         with app.progress("linking") as advance:
             linked = link_headlines(warehouse, app.universe(), advance)
         app.say(f"{linked.read:,} headlines read, {linked.naming:,} name an issuer, {linked.mentions:,} mentions")
@@ -258,7 +257,7 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--model", help="Model id or name [default: the one that scored last].")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @pass_app
-def backtest(app: App, strategy: str, params: tuple[str, ...], model: str | None, as_json: bool, **given: Any) -> None:
+def backtest(app: App, /, strategy: str, params: tuple[str, ...], model: str | None, as_json: bool, **given: Any) -> None:
     """Trade a strategy on the stored signals and prices, event by event, under each venue's rules.
 
     Example: chipwire backtest theme-momentum -p top_k=3 --start 2024-07-01 --end 2025-09-30

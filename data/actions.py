@@ -91,9 +91,7 @@ def _store(warehouse: Warehouse, table: Table, universe: Universe) -> ActionRow:
 
     names = [re.sub(r"[\s\-]", "_", name.lower()) for name in table.names]
     if lacking := [name for name in COLUMNS if name not in names]:
-        raise UnreadableInput(
-            table.file, f"no column {', '.join(lacking)}; needed are {', '.join(COLUMNS)}, currency"
-        )
+        raise UnreadableInput(table.file, f"no column {', '.join(lacking)}; needed are {', '.join(COLUMNS)}, currency")
     rejects = list(table.rejects)
     found: dict[tuple[str, date, str], Action] = {}
     with warehouse.transaction():

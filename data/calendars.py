@@ -19,8 +19,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from chipwire.data.errors import InputError, OutsideCalendar, UnknownName
 from numpy.typing import NDArray
+
+from chipwire.data.errors import InputError, OutsideCalendar, UnknownName
 
 Days = NDArray[np.datetime64]
 Instants = NDArray[np.datetime64]
@@ -175,15 +176,12 @@ def _all_auctions(mic: str) -> Auctions:
         schedule = calendar.schedule
         session = schedule.index.to_numpy().astype("datetime64[D]")
         open_at, close_at = (
-            schedule[name].dt.tz_localize(None).to_numpy().astype("datetime64[us]")
-            for name in ("open", "close")
+            schedule[name].dt.tz_localize(None).to_numpy().astype("datetime64[us]") for name in ("open", "close")
         )
         half_day = np.isin(session, calendar.early_closes.to_numpy().astype("datetime64[D]"))
     text = resources.files("chipwire.data").joinpath("calendar_overrides.csv").read_text("utf-8")
     overrides = [o for o in read_overrides(text, "calendar_overrides.csv") if o.venue == mic]
-    return apply_overrides(
-        Auctions(mic, session, open_at, close_at, half_day), overrides, ZoneInfo(facts.zone)
-    )
+    return apply_overrides(Auctions(mic, session, open_at, close_at, half_day), overrides, ZoneInfo(facts.zone))
 
 
 def apply_overrides(known: Auctions, overrides: list[Override], zone: ZoneInfo) -> Auctions:

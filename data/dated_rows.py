@@ -43,9 +43,7 @@ class Cells:
     def refuse(self, column: str, allowed: str) -> UnreadableInput:
         """Return the error for a cell."""
         value = self._cells[column]
-        return UnreadableInput(
-            self._where, f"line {self._line}: {column} '{value}' is not allowed: {allowed}"
-        )
+        return UnreadableInput(self._where, f"line {self._line}: {column} '{value}' is not allowed: {allowed}")
 
     def text(self, column: str) -> str:
         """Return a cell that must not be empty."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from chipwire.data.dated_rows import Cells, DatedRow, read_rows
 from chipwire.data.errors import BadParameter
 
@@ -142,10 +143,7 @@ class FeeTable:
                 raise BadParameter("kind", kind, f"fees are known for {' and '.join(KINDS)}")
         rows = [row for row in self.rows if row.venue == venue and row.holds_on(day)]
         known = {
-            kind
-            for row in rows
-            for kind in kinds
-            if row.category == "commission" and row.applies_to in (kind, "all")
+            kind for row in rows for kind in kinds if row.category == "commission" and row.applies_to in (kind, "all")
         }
         lines = []
         for row in rows:

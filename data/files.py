@@ -218,6 +218,8 @@ class ByteSource(io.RawIOBase):
 
     def position(self) -> int:
         """Return how many bytes of the file on disk have been read, 0 when not known."""
+        if self._file.closed:
+            return self.size
         return self._file.tell() if self.size else 0
 
     def whole(self, limit: int = WHOLE_LIMIT) -> bytes:

@@ -12,11 +12,12 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.errors import InputError, UnreadableInput
 from chipwire.data.price_files import Floats, parse_floats, parse_stamps
 from chipwire.data.tables import Reject, Table, read_table, reject_rows, table_files
 from chipwire.data.warehouse import Warehouse
-from numpy.typing import NDArray
 
 BASE = "USD"
 _PAIR = re.compile(r"([A-Z]{3})[/_ ]?([A-Z]{3})(?:=X)?")
@@ -103,18 +104,14 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], int]:
         No date column, no pair with USD, or no rows.
     """
     names = [name.lower() for name in table.names]
-    day_column = next(
-        (i for i, n in enumerate(names) if n in ("date", "日期", "day", "time_period", "")), None
-    )
+    day_column = next((i for i, n in enumerate(names) if n in ("date", "日期", "day", "time_period", "")), None)
     pairs = fx_columns(table.names)
     if day_column is None or not pairs or not len(table.lines):
         raise UnreadableInput(table.file, "needs a date column, columns such as USDCNY or EURUSD, and rows")
     stamps = parse_stamps(table.columns[day_column])
     good = {i: stamp.date() for i, stamp in enumerate(stamps) if not isinstance(stamp, str)}
     dated = np.array(list(good), dtype=np.intp)
-    undated = [
-        Reject(int(table.lines[i]), s, table.excerpt(i)) for i, s in enumerate(stamps) if isinstance(s, str)
-    ]
+    undated = [Reject(int(table.lines[i]), s, table.excerpt(i)) for i, s in enumerate(stamps) if isinstance(s, str)]
     days = np.array(list(good.values()), dtype="datetime64[D]")
     rows: list[FxRow] = []
     with warehouse.transaction():
@@ -122,9 +119,7 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], int]:
         rejects = [*table.rejects, *undated]
         for currency, (column, inverse) in pairs.items():
             cells = table.columns[column][dated]
-            row, wrong = _store_currency(
-                warehouse, batch, table, currency, (days, cells, dated), inverse=inverse
-            )
+            row, wrong = _store_currency(warehouse, batch, table, currency, (days, cells, dated), inverse=inverse)
             if row is not None:
                 rows.append(row)
             rejects += wrong
@@ -147,11 +142,7 @@ def _store_currency(
     days, cells, dated = data
     values, wrong = parse_floats(cells)
     reasons = dict.fromkeys(wrong, f"{currency} is no number")
-    reasons |= {
-        int(r): f"{currency} {values[r]:g} is no rate"
-        for r in np.flatnonzero(values <= 0)
-        if r not in reasons
-    }
+    reasons |= {int(r): f"{currency} {values[r]:g} is no rate" for r in np.flatnonzero(values <= 0) if r not in reasons}
     use = np.array(
         [r for r in np.argsort(days, kind="stable") if r not in reasons and not np.isnan(values[r])], np.intp
     )
@@ -163,9 +154,7 @@ def _store_currency(
         if row in reasons:
             continue
         day = days[row].item()
-        known, known_is = (
-            (stored[day], "stored") if day in stored else (new.setdefault(day, float(rate)), "earlier")
-        )
+        known, known_is = (stored[day], "stored") if day in stored else (new.setdefault(day, float(rate)), "earlier")
         if not np.isclose(known, rate, rtol=1e-6, atol=0):
             reasons[int(row)] = f"revised: {currency} of {day} is {known:g} {known_is}, {rate:g} given"
     rejects = [
@@ -199,9 +188,18 @@ def _impossible_moves(currency: str, rates: Floats) -> dict[int, str]:
     The median lets a true step through, at which the later rates stay, and names one that comes back.
     """
     allowed = _PEGGED.get(currency, _LARGEST_MOVE)
+    left = np.arange(len(rates))
     found = {}
-    for i, rate in enumerate(rates):
-        usual = float(np.median(rates[max(i - _NEIGHBOURS, 0) : i + _NEIGHBOURS + 1]))
-        if abs(rate / usual - 1) > allowed:
-            found[i] = f"impossible rate: {currency} {rate:g}, {rate / usual - 1:+.0%} from its neighbours"
+    while len(left):
+        # The ends see their own value twice more, so that they have five neighbours too.
+        framed = np.pad(rates[left], _NEIGHBOURS, mode="edge")
+        usual = np.median(np.lib.stride_tricks.sliding_window_view(framed, 2 * _NEIGHBOURS + 1), axis=1)
+        moves = rates[left] / usual - 1
+        # The worst first: an error must not speak about its neighbours.
+        worst = int(np.argmax(np.abs(moves)))
+        if abs(moves[worst]) <= allowed:
+            break
+        row = int(left[worst])
+        found[row] = f"impossible rate: {currency} {rates[row]:g}, {moves[worst]:+.0%} from its neighbours"
+        left = np.delete(left, worst)
     return found

@@ -45,11 +45,7 @@ class SidecarLock:
             holder = self._read()
             os.close(self._descriptor)
             self._descriptor = None
-            name = (
-                f"pid {holder['pid']} ({holder.get('command', 'chipwire')})"
-                if "pid" in holder
-                else "a reader"
-            )
+            name = f"pid {holder['pid']} ({holder.get('command', 'chipwire')})" if "pid" in holder else "a reader"
             raise WarehouseBusy(self._path, name) from error
         self._exclusive = exclusive
         if exclusive:

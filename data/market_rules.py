@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from chipwire.data.dated_rows import Cells, DatedRow, read_rows
 from chipwire.data.errors import UnknownName
 
@@ -187,11 +188,7 @@ class MarketRules:
     def short_rule(self, venue: str, instrument: str, day: date) -> ShortRule:
         """Return whether `instrument` can be sold short in the session `day`, and at what rate a year."""
         row = next(iter(_holding(self.shorts, venue, instrument, day)), None)
-        return (
-            ShortRule(allowed=False, borrow_rate=0.0)
-            if row is None
-            else ShortRule(row.allowed, row.borrow_rate)
-        )
+        return ShortRule(allowed=False, borrow_rate=0.0) if row is None else ShortRule(row.allowed, row.borrow_rate)
 
 
 def load_market_rules(
@@ -215,9 +212,7 @@ def load_market_rules(
         Naming the file, the line, the value and what is allowed.
     """
     return MarketRules(
-        _merged(
-            "ticks.csv", ticks, TICK_COLUMNS, _tick, lambda row: (row.venue, row.subject, row.price_from)
-        ),
+        _merged("ticks.csv", ticks, TICK_COLUMNS, _tick, lambda row: (row.venue, row.subject, row.price_from)),
         _merged("limits.csv", limits, LIMIT_COLUMNS, _limit, _subject),
         _merged("lots.csv", lots, LOT_COLUMNS, _lot, _subject),
         _merged("short_rules.csv", shorts, SHORT_COLUMNS, _short, _subject),

@@ -13,10 +13,11 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.calendars import venue
 from chipwire.data.price_files import Floats, RawBars
 from chipwire.data.universe import Instrument
-from numpy.typing import NDArray
 
 LOT = 100
 # Turnover over volume times price, by unit: money or thousands or ten thousands of it, shares or lots of 100.

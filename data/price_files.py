@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.calendars import venue
 from chipwire.data.errors import BadParameter, DuplicateColumns, InputError, UnreadableInput, WrongInstrument
 from chipwire.data.errors import did_you_mean as nearest
 from chipwire.data.tables import Reject, Table
 from chipwire.data.universe import Instrument, Universe
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
@@ -226,9 +227,7 @@ def _parts(table: Table) -> tuple[list[_Part], tuple[str, ...]]:
         raise UnreadableInput(table.file, "has a header and no rows")
     found, where = np.unique(names, return_inverse=True)
     rows = np.split(np.argsort(where, kind="stable"), np.cumsum(np.bincount(where))[:-1])
-    return [
-        _Part(table, columns, own, str(name), unit) for name, own in zip(found, rows, strict=True)
-    ], ignored
+    return [_Part(table, columns, own, str(name), unit) for name, own in zip(found, rows, strict=True)], ignored
 
 
 def _multiheader(table: Table) -> list[_Part]:
@@ -290,9 +289,7 @@ def _instrument(part: _Part, many: bool, given: str | None, universe: Universe) 
     return universe.instrument(given or by_name or "")
 
 
-def _bars(
-    part: _Part, listing: Instrument, interval: str, zone: str | None, rejects: list[Reject]
-) -> RawBars:
+def _bars(part: _Part, listing: Instrument, interval: str, zone: str | None, rejects: list[Reject]) -> RawBars:
     table, columns = part.table, part.columns
     rows = np.arange(len(table.lines)) if part.rows is None else part.rows
     if not len(rows):
@@ -310,9 +307,7 @@ def _bars(
             empty = np.flatnonzero(np.isnan(values)).tolist()
             reasons |= {i: f"{name} is empty" for i in empty if i not in reasons}
     good = np.array([i for i in range(len(rows)) if i not in reasons], dtype=np.intp)
-    rejects += [
-        Reject(int(table.lines[rows[i]]), reasons[i], table.excerpt(int(rows[i]))) for i in sorted(reasons)
-    ]
+    rejects += [Reject(int(table.lines[rows[i]]), reasons[i], table.excerpt(int(rows[i]))) for i in sorted(reasons)]
     if not len(good):
         raise UnreadableInput(table.file, f"no row of {listing.symbol} is a bar; the first: {reasons[0]}")
     found, session, starts_at = _times(table.file, [stamps[i] for i in good], listing, zone)
@@ -336,9 +331,7 @@ def _adjustment(part: _Part, rows: NDArray[np.intp]) -> str | None:
     words = sorted({str(word) for word in part.table.columns[part.columns["adjustment"]][rows]})
     if len(words) != 1 or words[0] not in ("none", "split", "split+dividend"):
         file = part.table.file
-        raise UnreadableInput(
-            file, f"adjustment says {', '.join(words)}; one of none, split, split+dividend is needed"
-        )
+        raise UnreadableInput(file, f"adjustment says {', '.join(words)}; one of none, split, split+dividend is needed")
     return words[0]
 
 
@@ -368,19 +361,15 @@ def _times(
     # The usual step: nights, lunch and a first half hour make the others.
     usual = int(np.bincount(steps[steps <= 1440]).argmax()) if len(steps[steps <= 1440]) else 0
     if usual not in _INTERVALS:
-        raise UnreadableInput(
-            file, f"bars are {usual} minutes apart; known are {', '.join(_INTERVALS.values())}, 1d"
-        )
+        raise UnreadableInput(file, f"bars are {usual} minutes apart; known are {', '.join(_INTERVALS.values())}, 1d")
     return _INTERVALS[usual], session, starts_at
 
 
 def parse_stamps(column: NDArray[Any]) -> list[datetime | str]:
     """Parse days and instants in fixed forms: year first, with ``-``, ``/`` or nothing; else a reason."""
     if np.issubdtype(column.dtype, np.datetime64):
-        return [
-            "the date is empty" if v is None else _in_range(v)
-            for v in column.astype("datetime64[us]").tolist()
-        ]
+        stamps = column.astype("datetime64[us]").tolist()
+        return ["the date is empty" if stamp is None else _in_range(stamp) for stamp in stamps]
     if np.issubdtype(column.dtype, np.floating):
         column = np.array(["" if np.isnan(v) else f"{v:.0f}" for v in column], dtype=object)
     return [_parse_stamp(str(cell).strip()) for cell in column]
@@ -401,10 +390,12 @@ def _parse_stamp(text: str) -> datetime | str:
         return f"'{text[:40]}' is no day of the calendar or no time of the day"
 
 
-def _in_range(stamp: datetime) -> datetime | str:
-    # A day inside on both sides, so that no change of zone can leave the range of years.
-    if not _FIRST_DAY + timedelta(1) <= stamp.date() <= _LAST_DAY - timedelta(1):
-        return f"date {stamp.date()} lies outside {_FIRST_DAY} to {_LAST_DAY}"
+def _in_range(stamp: datetime | int) -> datetime | str:
+    # numpy gives a number where a date has no year of four digits. A day inside on both sides, so that no change
+    # of zone can leave the range.
+    if isinstance(stamp, int) or not _FIRST_DAY < stamp.date() < _LAST_DAY:
+        shown = "" if isinstance(stamp, int) else f"{stamp.date()} "
+        return f"date {shown}lies outside {_FIRST_DAY} to {_LAST_DAY}"
     return stamp
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.errors import BadParameter, InputError, MixedAdjustment, RevisedSeries
 from chipwire.data.fx import FxRow, fx_columns, store_fx
 from chipwire.data.market_rules import MarketRules, load_market_rules
@@ -23,7 +25,6 @@ from chipwire.data.quality import ROUNDING, Checked, Jump, check_bars, find_jump
 from chipwire.data.tables import Reject, read_table, reject_rows, table_files
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
-from numpy.typing import NDArray
 
 VOLUME_UNITS = ("auto", "shares", "lots")
 ADJUSTMENTS = ("auto", "none", "split", "split+dividend")
@@ -161,9 +162,7 @@ def ingest_prices(
         _check_zone(zone)
     if instrument is not None:
         universe.instrument(find_symbol(instrument, universe) or instrument)
-    options = _Options(
-        universe, instrument, interval, volume_unit, adjustment, zone, replace, load_market_rules()
-    )
+    options = _Options(universe, instrument, interval, volume_unit, adjustment, zone, replace, load_market_rules())
     files, errors = table_files(paths)
     refused: list[tuple[str, str]] = [(error.path, str(error)) for error in errors]
     rows: list[PriceRow] = []
@@ -267,10 +266,7 @@ def _store_bars(
     rejects = list(checked.rejects)
     new, revised, note = _compare(file, kept, stored)
     rejects += revised
-    ex_dates = {
-        day
-        for (day,) in warehouse.rows("SELECT ex_date FROM corporate_action WHERE instrument = ?", [symbol])
-    }
+    ex_dates = {day for (day,) in warehouse.rows("SELECT ex_date FROM corporate_action WHERE instrument = ?", [symbol])}
     jumps = find_jumps(kept, ex_dates, adjustment.value, options.rules)
     if drop:
         warehouse.touch("bar")
@@ -301,9 +297,7 @@ def _stored_bars(warehouse: Warehouse, symbol: str, interval: str) -> StoredBars
     )
 
 
-def _compare(
-    file: str, kept: RawBars, stored: StoredBars
-) -> tuple[NDArray[np.intp], list[Reject], tuple[str, ...]]:
+def _compare(file: str, kept: RawBars, stored: StoredBars) -> tuple[NDArray[np.intp], list[Reject], tuple[str, ...]]:
     """Return the rows that are not stored yet, rejects of those stored with other values, and a note.
 
     Another adj_close alone is no contradiction: each later dividend rescales it.
@@ -341,9 +335,7 @@ def _compare(
     if kept.adj_close is not None and len(here):
         rescaled = np.abs(stored.adj_close[here] / kept.adj_close[there] - 1) > ROUNDING
         if rescaled.any():
-            note = (
-                f"{rescaled.sum()} stored bars have another adj_close (a later dividend), kept as stored",
-            )
+            note = (f"{rescaled.sum()} stored bars have another adj_close (a later dividend), kept as stored",)
     return new, rejects, note
 
 
@@ -353,11 +345,7 @@ def _bar_rows(batch: int, bars: RawBars, adjustment: str) -> Any:
     count = len(bars)
 
     def optional(values: NDArray[np.float64] | None) -> Any:
-        return (
-            pa.nulls(count, pa.float64())
-            if values is None
-            else pa.array(values, pa.float64(), from_pandas=True)
-        )
+        return pa.nulls(count, pa.float64()) if values is None else pa.array(values, pa.float64(), from_pandas=True)
 
     return pa.table(
         {

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.calendars import Auctions, auctions, coverage, sessions, venue
 from chipwire.data.market_rules import MarketRules
 from chipwire.data.price_files import PRICES, RawBars
 from chipwire.data.tables import Reject
 from chipwire.data.universe import Instrument
-from numpy.typing import NDArray
 
 ROUNDING = 1e-6
 _SMALL = 0.04  # no board has a limit below 5 %
+_HALF_UP, _HALF_DOWN = 0.55, 0.45
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def check_bars(bars: RawBars, previous_close: float | None = None) -> Checked:
     out = set(reasons) | repeated
     order = np.argsort(bars.starts_at, kind="stable")
     rest = np.array([row for row in order if row not in out], dtype=np.intp)
-    no_volume = bars.volume is None or not np.nansum(bars.volume[rest])
+    no_volume = _without_volume(bars, rest)
     stale = _stale(bars, rest, no_volume, previous_close)
     keep = rest[~stale]
     if no_volume and len(keep) and bars.instrument.kind != "index":
@@ -140,9 +142,7 @@ def _off_calendar(bars: RawBars) -> tuple[dict[int, str], list[str]]:
     known = (bars.session >= np.datetime64(first)) & (bars.session <= np.datetime64(last))
     notes = []
     if not known.all():
-        notes.append(
-            f"{(~known).sum()} bars not checked: the calendar of {mic} is known from {first} to {last}"
-        )
+        notes.append(f"{(~known).sum()} bars not checked: the calendar of {mic} is known from {first} to {last}")
     calendar = _span(bars, slice(None))
     if calendar is None:
         return {}, notes
@@ -190,9 +190,15 @@ def _differences(bars: RawBars, kept: int, row: int) -> str:
     )
 
 
-def _stale(
-    bars: RawBars, rest: NDArray[np.intp], no_volume: bool, previous_close: float | None
-) -> NDArray[np.bool_]:
+def _without_volume(bars: RawBars, rest: NDArray[np.intp]) -> bool:
+    """Say whether the source has no volumes, told from a file that has nothing but days without a trade."""
+    if bars.volume is None or np.nansum(bars.volume[rest]):
+        return bars.volume is None
+    moves = bars.prices[rest].max(axis=1) > bars.prices[rest].min(axis=1) * (1 + ROUNDING)
+    return bars.instrument.kind == "index" or bool(moves.any())
+
+
+def _stale(bars: RawBars, rest: NDArray[np.intp], no_volume: bool, previous_close: float | None) -> NDArray[np.bool_]:
     """Rows that repeat the close before without trading.
 
     With volumes: no volume, and one price only or the close before. (The price that sources repeat is the
@@ -227,17 +233,16 @@ def _shown(bars: RawBars, row: int) -> str:
     return f"{bars.instrument.symbol},{bars.starts_at[row].astype('datetime64[s]')},{values}{volume}"
 
 
-def find_jumps(
-    bars: RawBars, ex_dates: Collection[date], adjustment: str, rules: MarketRules
-) -> tuple[Jump, ...]:
+def find_jumps(bars: RawBars, ex_dates: Collection[date], adjustment: str, rules: MarketRules) -> tuple[Jump, ...]:
     """Find closes that the close before and the board's limit do not allow.
 
     Not judged are the first sessions of a listing without a limit and ex-dates (of unadjusted bars). Where
     the board has no limit, moves beyond the venue's `jump` are returned. Where n sessions lie between two
     bars, n + 1 limits are allowed, since a source may leave out sessions that traded.
 
-    The limit price is rounded half up to the price step, so a close may pass the exact limit by half a step;
-    adjusted prices are rounded once more on either side and get one and a half steps more.
+    The limit price is rounded half up to the price step, so that a close may pass the exact limit (a whole
+    number of tenths of a step) by 0.5 steps upward and 0.4 downward; one step more than the limit price is at
+    least 0.6 and 0.5 beyond. Adjusted prices are rounded once more on either side and get 1.5 steps more.
 
     Parameters
     ----------
@@ -254,10 +259,10 @@ def find_jumps(
     facts = venue(listing.venue)
     step = facts.etf_grid if listing.kind == "etf" else facts.grid
     calendar = _span(bars, slice(None))
+    if calendar is None:
+        return ()
     last = np.flatnonzero(np.append(bars.session[1:] != bars.session[:-1], [True]))
     session, close = bars.session[last], bars.prices[last, 3]
-    if calendar is None or len(session) < 2:
-        return ()
     place = np.searchsorted(calendar.session, session)
     moves = close[1:] / close[:-1] - 1
     found = []
@@ -273,7 +278,8 @@ def find_jumps(
         else:
             gap = max(1, int(place[row] - place[row - 1]))
             allowed = (1 + limit) ** gap - 1 if move > 0 else 1 - (1 - limit) ** gap
-            slack = (0.5 * gap + (0 if adjustment == "none" else 1.5)) * step / before + ROUNDING
+            rounded = (_HALF_UP if move > 0 else _HALF_DOWN) * gap + (0 if adjustment == "none" else 1.5)
+            slack = rounded * step / before
         if abs(move) > allowed + slack:
             found.append(Jump(day, move, allowed))
     return tuple(found)
@@ -286,6 +292,4 @@ def _limit(listing: Instrument, day: date, rules: MarketRules) -> float | None:
     number = None
     if listing.listed_on is not None and listing.listed_on <= day and (day - listing.listed_on).days < 60:
         number = len(sessions(listing.venue, listing.listed_on, day))
-    return rules.limit_fraction(
-        listing.venue, listing.board, day, session_number=number, listed_on=listing.listed_on
-    )
+    return rules.limit_fraction(listing.venue, listing.board, day, session_number=number, listed_on=listing.listed_on)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.files import ByteSource, content_kind, discover, suffix_kind, text_start
 from chipwire.data.lines import read_lines, text_encoding
@@ -205,9 +206,7 @@ def _read_parquet(file: str, data: bytes) -> Table:
         columns = tuple(_to_numpy(column) for column in table.columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnreadableInput(
-            file, f"the parquet is damaged or cut short ({first}); fetch it again"
-        ) from error
+        raise UnreadableInput(file, f"the parquet is damaged or cut short ({first}); fetch it again") from error
     names = tuple(str(name).strip() for name in table.column_names)
     return Table(file, (names,), names, columns, np.arange(1, table.num_rows + 1, dtype=np.int64))
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from chipwire.data.errors import InputError, UnknownName
 
+_LISTS = ("roles", "aliases", "zh", "tickers", "former")
+_CONTEXTS = ("not_before", "not_after", "not_near")
 LISTING_COLUMNS = ("symbol", "issuer", "venue", "currency", "kind", "board", "lot", "listed_on", "name")
 
 
@@ -114,11 +116,10 @@ def _issuers(text: str, where: str) -> dict[str, Issuer]:
         raise InputError(f"{where}: not valid TOML: {error}") from error
     issuers = {}
     for name, table in tables.items():
-        context = {
-            key: {alias: tuple(words) for alias, words in table.get(key, {}).items()}
-            for key in ("not_before", "not_after", "not_near")
+        lists: dict[str, Any] = {key: _words(table, name, key) for key in _LISTS}
+        context: dict[str, Any] = {
+            key: {alias: _words(table[key], name, alias) for alias in table.get(key, {})} for key in _CONTEXTS
         }
-        lists = {key: _words(table, name, key) for key in ("roles", "aliases", "zh", "tickers", "former")}
         issuers[name] = Issuer(id=name, name=str(table.get("name", name)), **lists, **context)
     return issuers
 

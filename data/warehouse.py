@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,9 @@ from chipwire.data.lock import SidecarLock
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+Params = Sequence[object] | Mapping[str, object]
+"""Values of a statement's parameters, by position or by name."""
 
 DEFAULT_MEMORY = "1GB"
 _NOT_DIGESTED = frozenset({"digest", "migration"})
@@ -67,11 +70,12 @@ class Warehouse:
         path: str | Path,
         *,
         write: bool = False,
+        create: bool = True,
         command: str = "chipwire",
         memory: str | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Open the warehouse at `path`; with `write`, create it when it is not there.
+        """Open the warehouse at `path`; with `write` and `create`, make it when it is not there.
 
         Parameters
         ----------
@@ -79,6 +83,8 @@ class Warehouse:
             The DuckDB file.
         write : bool
             Take the writing lock. Readers share, a writer is alone.
+        create : bool
+            Whether a writer may begin a new warehouse.
         command : str
             Shown to whoever finds the file busy.
         memory : str, optional
@@ -91,7 +97,7 @@ class Warehouse:
         WarehouseBusy, WarehouseMissing, NotAWarehouse, NewerWarehouse, ForeignCatalog, WarehouseShorter
         """
         path = Path(path)
-        if not path.exists() and not write:
+        if not path.exists() and not (write and create):
             raise WarehouseMissing(path)
         if path.is_dir():
             raise NotAWarehouse(path, "it is a directory")
@@ -124,30 +130,30 @@ class Warehouse:
 
     # --- reading -----------------------------------------------------------------------------------------
 
-    def rows(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> list[Any]:
+    def rows(self, sql: str, params: Params = (), **tables: Any) -> list[Any]:
         """Run one statement and return its rows as tuples; `tables` are Arrow tables or frames it may name."""
         with self._named(tables):
             return self._execute(sql, params).fetchall()  # type: ignore[no-any-return]
 
-    def value(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> Any:
+    def value(self, sql: str, params: Params = (), **tables: Any) -> Any:
         """Return the first column of the first row, or None when there is no row."""
         rows = self.rows(sql, params, **tables)
         return rows[0][0] if rows else None
 
     def frame(
-        self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any
+        self, sql: str, params: Params = (), **tables: Any
     ) -> pd.DataFrame:
         """Run one statement and return a pandas frame."""
         with self._named(tables):
-            return self._relation(sql, params).df()
+            return self._relation(sql, params).df()  # type: ignore[no-any-return]  # duckdb has no stubs here
 
-    def arrow(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> pa.Table:
+    def arrow(self, sql: str, params: Params = (), **tables: Any) -> pa.Table:
         """Run one statement and return an Arrow table."""
         with self._named(tables):
             return self._relation(sql, params).to_arrow_table()
 
     def batches(
-        self, sql: str, params: Sequence[object] | dict[str, object] = (), *, size: int = 100_000
+        self, sql: str, params: Params = (), *, size: int = 100_000
     ) -> Iterator[pa.RecordBatch]:
         """Run one statement on a cursor of its own and yield Arrow batches of at most `size` rows.
 
@@ -179,7 +185,7 @@ class Warehouse:
         finally:
             self._depth = 0
 
-    def run(self, sql: str, params: Sequence[object] | dict[str, object] = (), **tables: Any) -> int:
+    def run(self, sql: str, params: Params = (), **tables: Any) -> int:
         """Run one INSERT, UPDATE or DELETE and return the number of rows it changed."""
         with self._named(tables):
             row = self._execute(sql, params).fetchone()
@@ -301,10 +307,10 @@ class Warehouse:
             for name in tables:
                 self._connection.unregister(name)
 
-    def _execute(self, sql: str, params: Sequence[object] | dict[str, object] = ()) -> Any:
+    def _execute(self, sql: str, params: Params = ()) -> Any:
         return self._guarded(self._connection.execute, sql, params or None)
 
-    def _relation(self, sql: str, params: Sequence[object] | dict[str, object]) -> Any:
+    def _relation(self, sql: str, params: Params) -> Any:
         return self._guarded(lambda: self._connection.sql(sql, params=params or None))
 
     def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:

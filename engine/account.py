@@ -148,8 +148,8 @@ class Account:
             if when == session:
                 for action in actions:
                     self._apply(venue, column, action, instant)
-        for column in np.flatnonzero((own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < session)):
-            self._close_dead(venue, int(column), instant)
+        for dead in np.flatnonzero((own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < session)):
+            self._close_dead(venue, int(dead), instant)
 
     def mark(self, venue: int, session: int, auction: str) -> None:
         """Take an auction's prices as the last known ones, where there was trade."""
@@ -274,14 +274,16 @@ class Account:
             own.causes[index] = tuple(
                 Cause(c.headline_id, c.issuer, c.theme, c.model_id, c.strength, "opened") for c in order.causes
             )
-        fees = [float(np.asarray(part)[index]) for part in (result.fees.commission, result.fees.duty, result.fees.levies)]
+        commission, duty, levies = (
+            float(np.asarray(part)[index]) for part in (result.fees.commission, result.fees.duty, result.fees.levies)
+        )
         fx = float(np.asarray(book.fx)[index])
         slippage = float(result.slippage[index])
-        self._day["costs"] += (sum(fees) + slippage) * fx
+        self._day["costs"] += (commission + duty + levies + slippage) * fx
         return Fill(
             order.decision_at, utc(instant), place.session[session].item(), place.mic, auction, order.instrument,
             int(filled), float(result.price[index]), float(np.asarray(book.auction_price)[index]),
-            place.instruments[index].currency, fx, *fees, slippage,
+            place.instruments[index].currency, fx, commission, duty, levies, slippage,
             close_part - released if closing else 0.0, order.causes,
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from chipwire.data.fees import FeeRates
 from chipwire.engine import rules
 from chipwire.engine.rules import Codes, FeeParts, Flags, Floats, Reason, floats, ordered_sum
@@ -226,9 +227,7 @@ def settle(book: AuctionBook, orders: npt.ArrayLike, terms: AuctionTerms | None 
     return _result(lanes, shape, filled, reason, cash_factor, leverage_factor)
 
 
-def _flatten(
-    book: AuctionBook, orders: Floats, terms: AuctionTerms
-) -> tuple[_Lanes, Floats, tuple[int, ...]]:
+def _flatten(book: AuctionBook, orders: Floats, terms: AuctionTerms) -> tuple[_Lanes, Floats, tuple[int, ...]]:
     """Broadcast everything to (lanes, n) or (lanes,); return also the orders and the shape asked for."""
     given: dict[str, Any] = {
         f.name: np.asarray(getattr(part, f.name), bool if f.name in _FLAGS else np.float64)
@@ -317,11 +316,11 @@ def _scale(
 ) -> tuple[Floats, Floats]:
     """Scale the signed `legs` of each lane by one factor, as little as keeps the margin at 0 or above.
 
-    The margin of ``fixed + legs``, each scaled leg cut to lots, falls in steps as the factor grows, each
-    where the factor times a leg reaches a whole lot. The search keeps a factor that fits and one that fails,
-    both moved down onto such a place, and probes in turn by interpolation, at the next place above the one
-    that fits, and in the middle. It ends when no place lies between the two: the result is exact. Where nothing
-    fits, or the margin is not known, the factor is 0; where all fits, the legs come back as they are.
+    The margin of ``fixed + legs``, each scaled leg cut to lots, falls in steps as the factor grows, each where
+    the factor times a leg reaches a whole lot. The search keeps a factor that fits and one that fails, both
+    moved down onto such a place, and probes by interpolation, just above the one that fits, and in the middle.
+    It ends when no place lies between the two: the result is exact. Where nothing fits, or the margin is not
+    known, the factor is 0; where all fits, the legs come back as they are.
     """
     factor = np.ones(len(legs))
     if not legs.any():
@@ -347,9 +346,7 @@ def _search(
     def place(factor: Floats, ahead: float) -> Floats:
         """Return the last factor at which a leg gained a lot, or with `ahead` 1 the next one."""
         reached = (rules.whole_below(factor[:, None] * lots) + ahead) / per_lot
-        ends: Floats = (
-            reached.max(axis=-1) if ahead == 0.0 else np.where(lots > 0.0, reached, np.inf).min(axis=-1)
-        )
+        ends: Floats = reached.max(axis=-1) if ahead == 0.0 else np.where(lots > 0.0, reached, np.inf).min(axis=-1)
         return ends
 
     low, high = np.zeros(len(legs)), np.ones(len(legs))
@@ -362,9 +359,7 @@ def _search(
             break
         if probe % 3 == 0:
             drop = low_margin - high_margin
-            tried = low + (high - low) * np.where(
-                drop > 0.0, low_margin / np.where(drop > 0.0, drop, 1.0), 0.5
-            )
+            tried = low + (high - low) * np.where(drop > 0.0, low_margin / np.where(drop > 0.0, drop, 1.0), 0.5)
         else:
             tried = ahead if probe % 3 == 1 else (low + high) / 2.0
         tried = np.clip(tried, low, high)

@@ -199,7 +199,7 @@ def _load_venue(
     mic: str,
     instruments: tuple[Instrument, ...],
     settings: Settings,
-    digest: hashlib._Hash,
+    digest: hashlib.blake2b,
     warnings: list[str],
 ) -> VenueMarket:
     symbols = [instrument.symbol for instrument in instruments]
@@ -230,12 +230,15 @@ def _load_venue(
         minutes = facts.cutoff_open if settings.fill == "open" else facts.cutoff_close
     auction_at = calendar.open_at if settings.fill == "open" else calendar.close_at
     decide_at = auction_at - np.timedelta64(round(minutes * 60_000_000), "us")
-    for part in (mic, repr(symbols), *(matrix.tobytes() for matrix in matrices.values()), repr(sorted(actions.items()))):
-        digest.update(part.encode() if isinstance(part, str) else part)
+    digest.update(repr((instruments, sorted(actions.items()))).encode())
+    for matrix in matrices.values():
+        digest.update(matrix.tobytes())
     digest.update(decide_at.tobytes() + calendar.open_at.tobytes() + calendar.close_at.tobytes())
     first = int(np.searchsorted(calendar.session, np.datetime64(settings.start, "D")))
     ends = dict(warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), {"instruments": symbols}))
     last_bar = np.searchsorted(calendar.session, np.array([ends[s] for s in symbols], dtype="datetime64[D]"))
+    # Whether a silence is an end; on which later day it ended is no part of the run.
+    digest.update(np.minimum(last_bar, len(calendar) - 1).tobytes())
     return VenueMarket(
         mic, instruments, first, calendar.session, calendar.open_at, calendar.close_at, decide_at,
         actions=actions, last_bar=last_bar, **matrices,
@@ -264,13 +267,15 @@ def _load_actions(
 
 
 def _load_fx(
-    warehouse: Warehouse, instruments: Sequence[Instrument], settings: Settings, digest: hashlib._Hash
+    warehouse: Warehouse, instruments: Sequence[Instrument], settings: Settings, digest: hashlib.blake2b
 ) -> FxBook:
     needed = sorted(({instrument.currency for instrument in instruments} | {settings.currency}) - {"USD"})
     at, rate = {}, {}
     for currency in needed:
         rows = warehouse.arrow(
-            "SELECT available_at, rate FROM fx_rate WHERE currency = ? ORDER BY available_at, fixed_on", [currency]
+            "SELECT available_at, rate FROM fx_rate WHERE currency = ? AND available_at::DATE <= ? "
+            "ORDER BY available_at, fixed_on",
+            [currency, settings.end],
         ).to_pydict()
         if not rows["rate"] and needed != [settings.currency]:
             raise DomainError(

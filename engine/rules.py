@@ -12,6 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+
 from chipwire.data.fees import FeeRates
 
 Floats = npt.NDArray[np.float64]
@@ -101,9 +102,7 @@ def round_half_up(value: npt.ArrayLike, tick: npt.ArrayLike) -> Floats:
     return np.where(np.isnan(unit), price, rounded)[()]
 
 
-def limit_prices(
-    previous_close: npt.ArrayLike, fraction: npt.ArrayLike, tick: npt.ArrayLike
-) -> tuple[Floats, Floats]:
+def limit_prices(previous_close: npt.ArrayLike, fraction: npt.ArrayLike, tick: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Return the lowest and the highest price of the day.
 
     Parameters
@@ -359,9 +358,7 @@ def fees(rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike) ->
     return FeeParts(parts["commission"][()], parts["duty"][()], parts["levy"][()])
 
 
-def borrow_cost(
-    short_value: npt.ArrayLike, rate_per_year: npt.ArrayLike, calendar_days: npt.ArrayLike
-) -> Floats:
+def borrow_cost(short_value: npt.ArrayLike, rate_per_year: npt.ArrayLike, calendar_days: npt.ArrayLike) -> Floats:
     """Return what borrowed shares cost over some calendar days, in the currency of `short_value`, at least 0.
 
     Parameters

@@ -30,7 +30,7 @@ class Settings:
     latency_minutes : float
         A headline is known this long after its ``available_at``.
     cutoff_minutes : float or None
-        Minutes before the auction at which is decided; None: each venue's own.
+        Minutes before the auction at which is decided, 1 to 120; None: each venue's own.
     band : float
         Part of equity by which an order must change a position to be sent; an exit is always sent.
     slippage_bps : float
@@ -73,7 +73,8 @@ class Settings:
         _within("participation", self.participation, 1e-9, 1)
         _within("leverage", self.leverage, 1e-9, 10)
         if self.cutoff_minutes is not None:
-            _within("cutoff_minutes", self.cutoff_minutes, 0, 120)
+            # At 0 the decision would fall on its own auction, and its orders to the next session's.
+            _within("cutoff_minutes", self.cutoff_minutes, 1, 120)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values for storing and for the run's identity."""

@@ -35,7 +35,7 @@ class Moment:
     Attributes
     ----------
     ends_day : date or None
-        The UTC day, if this is its last moment.
+        The UTC day, if this is the moment of its last auction; a day with decisions only has no end.
     """
 
     at: np.datetime64
@@ -61,9 +61,11 @@ def moments(market: Market, settings: Settings) -> list[Moment]:
             ):
                 steps.setdefault(at, []).append(Step(kind, index, session))
     instants = sorted(steps)
-    days = [instant.astype("datetime64[D]").item() for instant in instants]
-    ends = [day if n + 1 == len(days) or days[n + 1] != day else None for n, day in enumerate(days)]
+    last_auction = {
+        at.astype("datetime64[D]").item(): at for at in instants if any(step.kind != "decide" for step in steps[at])
+    }
+    ends = {at: day for day, at in last_auction.items()}
     return [
-        Moment(at, tuple(sorted(steps[at], key=lambda step: (_ORDER[step.kind], step.venue))), ends_day)
-        for at, ends_day in zip(instants, ends, strict=True)
+        Moment(at, tuple(sorted(steps[at], key=lambda step: (_ORDER[step.kind], step.venue))), ends.get(at))
+        for at in instants
     ]

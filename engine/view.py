@@ -55,8 +55,8 @@ def load_signals(warehouse: Warehouse, settings: Settings, model_id: str, linker
         for name in table.column_names
     }
     latency = np.timedelta64(round(settings.latency_minutes * 60_000_000), "us")
-    available_at = columns.pop("available_at").astype("datetime64[us]") + latency
-    return SignalBook(available_at, columns)
+    instants: NDArray[np.datetime64] = columns.pop("available_at").astype("datetime64[us]")
+    return SignalBook(np.add(instants, latency), columns)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ class PointInTimeView:
         """Return the last bars that are over at this decision."""
         venue, column = _find(self._market, instrument)
         over = int(np.searchsorted(venue.close_at, _instant(self.now), side="right"))
-        rows = np.flatnonzero(~np.isnan(venue.close[:over, column]))[-sessions:] if sessions > 0 else []
+        known = np.flatnonzero(~np.isnan(venue.close[:over, column]))
+        rows = known[max(0, len(known) - sessions) :]
         names = ("open", "high", "low", "close", "volume")
         return pd.DataFrame(
             {"session": venue.session[rows], **{name: getattr(venue, name)[rows, column] for name in names}}
@@ -165,8 +166,12 @@ def _strongest(read: pd.DataFrame, relation: str) -> list[Cause]:
         ["size", "available_at", "headline_id", "issuer", "theme"], ascending=[False, False, True, True, True]
     )
     distinct = ranked.drop_duplicates(["headline_id", "issuer"]).head(MAX_CAUSES)
-    names = ("headline_id", "issuer", "theme", "model_id", "strength")
-    return [Cause(*values, relation=relation) for values in zip(*(distinct[name] for name in names), strict=True)]
+    return [
+        Cause(headline_id, issuer, theme, model_id, float(strength), relation)
+        for headline_id, issuer, theme, model_id, strength in zip(
+            *(distinct[name] for name in ("headline_id", "issuer", "theme", "model_id", "strength")), strict=True
+        )
+    ]
 
 
 def _instant(moment: datetime) -> np.datetime64:

@@ -35,11 +35,11 @@ class App(Console):
         self.db = db
         self._universe_folder = universe_folder
 
-    def open(self, command: str, *, write: bool = False) -> Warehouse:
-        """Open the warehouse for a command."""
+    def open(self, command: str, *, write: bool = False, create: bool = False) -> Warehouse:
+        """Open the warehouse for a command; only what brings data in may create it."""
         from chipwire.data.warehouse import Warehouse
 
-        return Warehouse.open(self.db, write=write, command=f"chipwire {command}")
+        return Warehouse.open(self.db, write=write, create=create, command=f"chipwire {command}")
 
     def universe(self) -> Universe:
         """Load the universe."""

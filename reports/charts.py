@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 import altair as alt
+
 from chipwire.reports.collect import RunReport
 
 N_STYLES = 6
@@ -35,14 +36,10 @@ def equity_chart(report: RunReport) -> dict[str, Any]:
 
 def drawdown_chart(report: RunReport) -> dict[str, Any]:
     """Return the chart of the run's drawdown as an area from zero down."""
-    area = _base().mark_area(
-        color=_colour(0), opacity=0.25, line={"color": _colour(0), "strokeWidth": 1.2}, aria=False
-    )
+    area = _base().mark_area(color=_colour(0), opacity=0.25, line={"color": _colour(0), "strokeWidth": 1.2}, aria=False)
     layers = [area.encode(x=_x(), y=_y(0))]
     series = [(report.run.strategy, report.drawdown)]
-    return _chart(
-        report.days, series, layers, height=170, description="Drawdown from the highest equity so far."
-    )
+    return _chart(report.days, series, layers, height=170, description="Drawdown from the highest equity so far.")
 
 
 def legend(report: RunReport) -> list[tuple[int, str, float]]:
@@ -96,9 +93,7 @@ def _cursor(series: Sequence[tuple[str, Sequence[float]]]) -> alt.Chart:
     return cursor
 
 
-def _rows(
-    days: Sequence[date], series: Sequence[tuple[str, Sequence[float]]]
-) -> list[dict[str, str | float | None]]:
+def _rows(days: Sequence[date], series: Sequence[tuple[str, Sequence[float]]]) -> list[dict[str, str | float | None]]:
     """Return one row a day; of very many days every k-th and the last."""
     step = math.ceil(len(days) / _POINTS_AT_MOST)
     shown = sorted({*range(0, len(days), step), len(days) - 1})
@@ -117,9 +112,7 @@ def _chart(
     height: int,
     description: str,
 ) -> dict[str, Any]:
-    chart = alt.layer(*layers, _cursor(series)).properties(
-        width="container", height=height, description=description
-    )
+    chart = alt.layer(*layers, _cursor(series)).properties(width="container", height=height, description=description)
     muted, faint = "var(--muted)", "var(--hairline)"
     chart = chart.configure(font="inherit", background="transparent").configure_view(stroke=None)
     chart = chart.configure_axis(

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
+
 from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
@@ -124,9 +125,7 @@ class RunReport:
     def holdings(self) -> pd.DataFrame:
         """Positions at the end of the last day, the largest first."""
         last = self.positions[self.positions["day"] == self.metrics.last_day]
-        return last.sort_values(
-            ["value", "instrument"], ascending=[False, True], key=_size, ignore_index=True
-        )
+        return last.sort_values(["value", "instrument"], ascending=[False, True], key=_size, ignore_index=True)
 
 
 def _size(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -164,9 +163,7 @@ def resolve_run(warehouse: Warehouse, run_ref: str) -> str:
             return str(run_id)
     meant = [run_id for run_id in ids if run_ref and run_id.startswith(run_ref)]
     if len(meant) > 1:
-        raise BadParameter(
-            "run", run_ref, f"{len(meant)} runs begin so ({', '.join(meant[:3])}); give more digits"
-        )
+        raise BadParameter("run", run_ref, f"{len(meant)} runs begin so ({', '.join(meant[:3])}); give more digits")
     if not meant:
         raise UnknownName("run", run_ref, ids, "see 'chipwire runs list'")
     return str(meant[0])
@@ -174,10 +171,21 @@ def resolve_run(warehouse: Warehouse, run_ref: str) -> str:
 
 def _run_info(warehouse: Warehouse, run_id: str) -> RunInfo:
     row = warehouse.rows(load_sql("chipwire.reports", "run.sql"), [run_id])[0]
-    *before, params, settings, fingerprint, model_id, name, cutoff, version, warnings = row
-    parsed = [json.loads(text) for text in (params, settings)]
+    run_id, run_no, strategy, engine, params, settings, fingerprint, *model, version, warnings = row
+    model_id, model_name, training_cutoff = model
     return RunInfo(
-        *before, *parsed, fingerprint, model_id, name, cutoff, version, tuple(json.loads(warnings))
+        run_id=run_id,
+        run_no=run_no,
+        strategy=strategy,
+        engine=engine,
+        params=json.loads(params),
+        settings=json.loads(settings),
+        data_fingerprint=fingerprint,
+        model_id=model_id,
+        model_name=model_name,
+        training_cutoff=training_cutoff,
+        code_version=version,
+        warnings=tuple(json.loads(warnings)),
     )
 
 
@@ -293,13 +301,9 @@ def _warnings(
     found += [f"benchmark {symbol} is left out: {reason}" for symbol, reason in missing]
     for mark in benchmarks:
         if mark.starts_on:
-            found.append(
-                f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there"
-            )
+            found.append(f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there")
         if (last_day - mark.last_session).days > STALE_AFTER_DAYS:
-            found.append(
-                f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on"
-            )
+            found.append(f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on")
     return tuple(found)
 
 

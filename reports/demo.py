@@ -46,22 +46,16 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
             str(stack.enter_context(resources.as_file(shipped.joinpath(name))))
             for name in ("timeline.csv", "bars.parquet", "fx.csv")
         )
-        warehouse = stack.enter_context(
-            Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo")
-        )
+        warehouse = stack.enter_context(Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo"))
         news = ingest_news(warehouse, [timeline])
         console.say(f"1/5 news: {news.rows_read:,} real events, hand-written, {news.added:,} new")
         prices = ingest_prices(warehouse, [bars], universe)
         fx = ingest_fx(warehouse, [rates])
-        console.say(
-            f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new"
-        )
+        console.say(f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new")
         with console.progress("scoring") as advance:
             linked = link_headlines(warehouse, universe)
             scored = score_headlines(warehouse, load_model(), universe, advance)
-        console.say(
-            f"3/5 scores: {linked.mentions:,} mentions linked, {scored.scored:,} read by {scored.model_name}"
-        )
+        console.say(f"3/5 scores: {linked.mentions:,} mentions linked, {scored.scored:,} read by {scored.model_name}")
         built = build_signals(warehouse, universe, scored.model_id)
         console.say(f"4/5 signals: {built.signals:,} from {built.headlines:,} headlines")
         with console.progress("backtest") as advance:
@@ -77,8 +71,6 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         console.say(f"5/5 backtest: {summary.sentence}")
         for warning in summary.warnings:
             console.warn(warning)
-        written = write_report(
-            collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True
-        )
+        written = write_report(collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True)
     page = next(path for path in written if path.suffix == ".html")
     return summary.figures, page

@@ -43,6 +43,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from chipwire.data.errors import BadParameter, OutputExists, WriteFailed
 from chipwire.reports.answer import verdict
 from chipwire.reports.collect import RunReport
@@ -57,9 +58,7 @@ _CAUSE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(
-    report: RunReport, formats: Collection[str], out: Path, *, force: bool = False
-) -> list[Path]:
+def write_report(report: RunReport, formats: Collection[str], out: Path, force: bool = False) -> list[Path]:
     """Write the files of `formats` into the folder `out`, which is made where it is missing.
 
     Parameters

@@ -22,6 +22,8 @@ import altair as alt
 import jinja2
 import pandas as pd
 import vl_convert
+from markupsafe import Markup, escape
+
 from chipwire import __version__
 from chipwire.reports import charts
 from chipwire.reports.answer import ENOUGH_TRADES, five_figures, verdict
@@ -29,7 +31,6 @@ from chipwire.reports.collect import RunInfo, RunReport
 from chipwire.reports.metrics import COST_KINDS
 from chipwire.reports.tables import fills_table, unfilled_table
 from chipwire.reports.values import money, number, percent, plain
-from markupsafe import Markup, escape
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SHADES = (0.02, 0.05)
@@ -69,9 +70,7 @@ def render_html(report: RunReport) -> str:
         figures=five_figures(report),
         further=_further(report),
         legend=charts.legend(report),
-        charts=script_json(
-            {"equity": charts.equity_chart(report), "drawdown": charts.drawdown_chart(report)}
-        ),
+        charts=script_json({"equity": charts.equity_chart(report), "drawdown": charts.drawdown_chart(report)}),
         months=_MONTHS,
         years=_years(report),
         fills=script_json(fills_table(report)),
@@ -99,10 +98,13 @@ def repeat_command(run: RunInfo) -> str:
     words = ["chipwire", "backtest", run.strategy]
     for name, value in run.params.items():
         words += ["-p", f"{name}={json.dumps(value) if isinstance(value, bool) else value}"]
-    for name in ("start", "end", "capital", "currency", "fill"):
-        if name in run.settings:
-            words += [f"--{name}", f"{run.settings[name]}"]
-    return shlex.join([*words, "--engine", run.engine])
+    for name, value in run.settings.items():
+        if value not in (None, []) and not isinstance(value, Mapping):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    if run.model_id:
+        words += ["--model", run.model_id]
+    return shlex.join(words)
 
 
 # --- the page's own parts --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import safe_url
 
@@ -118,7 +119,6 @@ def unfilled_table(report: RunReport) -> dict[str, Any]:
         ["Reason", "text", 0],
     ]  # fmt: skip
     rows = [
-        [u.session.isoformat(), u.instrument, int(u.wanted), int(u.filled), u.reason]
-        for u in _rows(report.unfilled)
+        [u.session.isoformat(), u.instrument, int(u.wanted), int(u.filled), u.reason] for u in _rows(report.unfilled)
     ]
     return {"columns": columns, "rows": rows, "lookup": {}}

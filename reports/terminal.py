@@ -14,8 +14,6 @@ from chipwire.reports.values import csv_cell, number, one_line, plain
 if TYPE_CHECKING:
     from chipwire.reports.collect import RunReport
 
-Format = Literal["table", "json", "csv"]
-
 
 @dataclass(frozen=True)
 class Column:
@@ -63,9 +61,9 @@ def print_figures(pairs: Sequence[tuple[str, str]], out: TextIO | None = None) -
 
 
 def print_table(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[Any, Any]],
     columns: Sequence[str | Column],
-    fmt: Format = "table",
+    fmt: str = "table",
     out: TextIO | None = None,
 ) -> None:
     """Print rows to `out`, standard output by default.
@@ -95,18 +93,18 @@ def print_table(
         _print_plain(rows, wanted, out)
 
 
-def _json(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
+def _json(rows: Sequence[Mapping[Any, Any]], columns: Sequence[Column]) -> str:
     objects = [{column.key: plain(row.get(column.key)) for column in columns} for row in rows]
     return json.dumps(objects, ensure_ascii=False, indent=2, allow_nan=False)
 
 
-def _is_number(rows: Sequence[Mapping[str, Any]], column: Column) -> bool:
+def _is_number(rows: Sequence[Mapping[Any, Any]], column: Column) -> bool:
     values = [plain(row.get(column.key)) for row in rows]
     there = [value for value in values if value is not None]
     return bool(there) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in there)
 
 
-def _print_plain(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:
+def _print_plain(rows: Sequence[Mapping[Any, Any]], columns: Sequence[Column], out: TextIO) -> None:
     right = [_is_number(rows, column) for column in columns]
     lines = [[column.label or column.key for column in columns]]
     lines += [[column.text(row.get(column.key)) for column in columns] for row in rows]
@@ -116,7 +114,7 @@ def _print_plain(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], o
         out.write("  ".join(cells).rstrip() + "\n")
 
 
-def _print_rich(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:
+def _print_rich(rows: Sequence[Mapping[Any, Any]], columns: Sequence[Column], out: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

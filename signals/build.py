@@ -82,8 +82,8 @@ def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = 
         warehouse.run(load_sql("chipwire.signals", "build.sql"), key, half_lives=table)
     warehouse.touch("signal")
     where = "FROM signal WHERE model_id = $model AND linker = $linker"
-    signals, headlines = warehouse.rows(f"SELECT count(*), count(DISTINCT headline_id) {where}", key)[0]  # noqa: S608
-    by_theme = warehouse.rows(f"SELECT theme, count(*) {where} GROUP BY theme ORDER BY theme", key)  # noqa: S608
+    signals, headlines = warehouse.rows(f"SELECT count(*), count(DISTINCT headline_id) {where}", key)[0]
+    by_theme = warehouse.rows(f"SELECT theme, count(*) {where} GROUP BY theme ORDER BY theme", key)
     undated = warehouse.value(
         "SELECT count(DISTINCT headline_id) FROM score JOIN headline USING (headline_id) "
         "WHERE model_id = $model AND available_at IS NULL", {"model": key["model"]}

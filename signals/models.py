@@ -100,7 +100,8 @@ def probabilities(model: Model, texts: Sequence[tuple[str, str]]) -> NDArray[np.
         raise BadModel(model.card.name, "it returns values that are not numbers")
     shifted = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     ordered = shifted / shifted.sum(axis=1, keepdims=True)
-    return ordered[:, [model.card.labels.index(label) for label in LABELS]]
+    columns: NDArray[np.float64] = ordered[:, [model.card.labels.index(label) for label in LABELS]]
+    return columns
 
 
 def load_model(reference: str | None = None) -> Model:

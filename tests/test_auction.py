@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from chipwire.data.fees import FeeRates, load_fees
 from chipwire.engine import rules
 from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
@@ -240,12 +241,10 @@ def test_no_way_through_zero_before_the_short_is_covered() -> None:
 
 
 def test_a_cover_that_was_cut_opens_nothing_although_buying_power_is_left() -> None:
-    # Covering both shorts costs 330,000 and 1,100 with 10% of slippage, more than there is. One factor below 1
+    # Covering both shorts costs 330,000 and 1,100 with 10% of slippage, more than there is. A factor below 1
     # covers no lot of the first and 999 of the second; 313,901.10 less collateral of 300,001 would buy 2,000.
     result = settle(
-        book(
-            [300.0, 1.0], held=[-1_000, -1_000], cash=315_000.0, buy_minimum=[1_000, 1], buy_step=[1_000, 1]
-        ),
+        book([300.0, 1.0], held=[-1_000, -1_000], cash=315_000.0, buy_minimum=[1_000, 1], buy_step=[1_000, 1]),
         [1_000, 3_000],
         AuctionTerms(slippage_bps=1_000.0, max_leverage=1_000.0),
     )
@@ -329,9 +328,7 @@ def test_configurations_side_by_side_settle_as_alone() -> None:
     orders = np.array([[90, 170, 1_250], [0, 0, 0], [-50, 400, -3_000], [10, -10, 10]])
     cash = np.array([5_000.0, 0.0, 777.0, 100_000.0])
     held = np.array([[0, 0, 0], [10, 0, 0], [50, -100, 0], [-10, 10, -5]])
-    terms = AuctionTerms(
-        np.array([[0.0], [5.0], [10.0], [0.0]]), max_leverage=np.array([1.0, 1.0, 1.5, 0.01])
-    )
+    terms = AuctionTerms(np.array([[0.0], [5.0], [10.0], [0.0]]), max_leverage=np.array([1.0, 1.0, 1.5, 0.01]))
     together = settle(book(prices, held=held, cash=cash, rates=NEW_YORK), orders, terms)
     for i in range(4):
         alone_terms = AuctionTerms(terms.slippage_bps[i], max_leverage=terms.max_leverage[i])  # type: ignore[index]

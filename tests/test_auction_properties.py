@@ -7,13 +7,14 @@ from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.engine import rules
 from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
 from chipwire.engine.rules import Reason
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TABLE, MARKET = load_fees(), load_market_rules()
 DAY = date(2023, 6, 1)
@@ -215,8 +216,7 @@ def test_configurations_do_not_know_of_each_other(case: Case) -> None:
             )
         }
         account = {
-            name: np.asarray(getattr(case.book, name))[index]
-            for name in ("cash", "long_elsewhere", "short_elsewhere")
+            name: np.asarray(getattr(case.book, name))[index] for name in ("cash", "long_elsewhere", "short_elsewhere")
         }
         allowed = np.broadcast_to(case.book.short_allowed, whole)[index]
         book = replace(case.book, **arrays, **account, short_allowed=allowed)
@@ -275,12 +275,8 @@ def test_the_common_factor_is_the_largest_that_fits(legs: list[tuple[int, int]],
         return float(rules.ordered_sum(-(np.array(shares) * prices) - fees.total)) * -1.0
 
     best = [0] * len(orders)
-    for k in sorted(
-        {(lots, order) for order in orders for lots in range(order // 100 + 1)}, key=lambda k: k[0] / k[1]
-    ):
-        shares = [
-            order * k[0] // k[1] * 100 for order in orders
-        ]  # in whole numbers: floor(factor x order / 100) lots
+    for k in sorted({(lots, order) for order in orders for lots in range(order // 100 + 1)}, key=lambda k: k[0] / k[1]):
+        shares = [order * k[0] // k[1] * 100 for order in orders]  # in whole numbers: floor(factor x order / 100) lots
         if cost(shares) <= cash:
             best = shares
     book = AuctionBook(

@@ -121,7 +121,12 @@ def test_overrides_close_open_and_shorten_days():
 
 @pytest.mark.parametrize(
     "row",
-    ["XNYS,2024-03-07,shut,,x", "XNYS,2024-03-07,early_close,,x", "XNYS,2024-03-07,closed,12:00,x", "XNYS,7 March,closed,,x"],
+    [
+        "XNYS,2024-03-07,shut,,x",
+        "XNYS,2024-03-07,early_close,,x",
+        "XNYS,2024-03-07,closed,12:00,x",
+        "XNYS,7 March,closed,,x",
+    ],
 )
 def test_a_bad_override_names_its_line(row):
     with pytest.raises(InputError, match="mine line 2"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from chipwire.data.errors import BadParameter, UnreadableInput
 from chipwire.data.fees import FEE_COLUMNS, load_fees
 from chipwire.engine import rules

@@ -241,9 +241,17 @@ UNREADABLE = [
     ("NVDA.csv", b"<!doctype html><html><body>Sign in</body></html>", "is an html or xml page"),
     ("NVDA.csv", b"PK\x03\x04" + bytes(200), "zip archive or an Office file"),
     ("NVDA.csv", bytes(range(256)) * 20, "binary|no column"),
-    ("NVDA.csv", b"title,date\nChip news,2024-06-03\n", "no column for open, high, low, close; its columns are: title, date"),
+    (
+        "NVDA.csv",
+        b"title,date\nChip news,2024-06-03\n",
+        "no column for open, high, low, close; its columns are: title, date",
+    ),
     ("NVDA.csv", b"2024-06-03,10,12,9,11,1000\n", "no column for date"),
-    ("NVDA.csv", b"date,open,high,low,close\n2024-06-03,a,b,c,d\n", "no row of NVDA is a bar; the first: open is no number"),
+    (
+        "NVDA.csv",
+        b"date,open,high,low,close\n2024-06-03,a,b,c,d\n",
+        "no row of NVDA is a bar; the first: open is no number",
+    ),
     ("NVDA.parquet", b"PAR1" + bytes(50), "the parquet is damaged or cut short"),
     ("NVDA.csv.gz", gzip.compress(b"date,open")[:12], "the gzip is damaged or cut short"),
 ]
@@ -312,3 +320,9 @@ def test_stamps_keep_their_offset():
     stamp, bad = parse_stamps(np.array(["2024-06-03T09:30:00+0800", "2024-06-03T25:00:00Z"], dtype=object))
     assert stamp.utcoffset().total_seconds() == 8 * 3600
     assert "no time of the day" in bad
+
+
+def test_days_of_a_parquet_beyond_four_digits_are_rejects():
+    column = np.array([2**62, -(2**60), 0], dtype="datetime64[us]")
+    assert all("lies outside 1970-01-01" in stamp for stamp in parse_stamps(column))
+    assert parse_stamps(np.array(["NaT"], dtype="datetime64[us]")) == ["the date is empty"]

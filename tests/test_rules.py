@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from chipwire.data.errors import UnknownName, UnreadableInput
 from chipwire.data.market_rules import LOT_COLUMNS, SHORT_COLUMNS, LotRule, load_market_rules
 from chipwire.engine import rules
@@ -219,9 +220,7 @@ def test_ordered_sum_goes_from_left_to_right() -> None:
         ("etf", date(2024, 1, 2), 1, date(2024, 1, 2), 0.1),
     ],
 )
-def test_limit_fraction(
-    board: str, day: date, session: int | None, listed: date | None, expected: float
-) -> None:
+def test_limit_fraction(board: str, day: date, session: int | None, listed: date | None, expected: float) -> None:
     found = MARKET.limit_fraction("XSHG", board, day, session_number=session, listed_on=listed)
     np.testing.assert_equal(found, expected)
 
@@ -279,9 +278,7 @@ def test_short_rules(venue: str, instrument: str, allowed: bool, rate: float) ->
 
 def test_a_users_short_list_replaces_what_it_names(tmp_path: Path) -> None:
     own = tmp_path / "shorts.csv"
-    own.write_text(
-        f"{','.join(SHORT_COLUMNS)}\nXHKG,0700.HK,no,,,,own broker\nXKRX,*,yes,0.03,,,own broker\n"
-    )
+    own.write_text(f"{','.join(SHORT_COLUMNS)}\nXHKG,0700.HK,no,,,,own broker\nXKRX,*,yes,0.03,,,own broker\n")
     market = load_market_rules(shorts=own)
     day = date(2024, 1, 2)
     assert not market.short_rule("XHKG", "0700.HK", day).allowed

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.fx import fx_columns
 from chipwire.data.price_evidence import LOT, find_adjustment, find_volume_unit, no_bars
 from chipwire.data.price_files import PRICES, RawBars, read_prices
 from chipwire.data.quality import check_bars
 from chipwire.data.tables import Table, read_table, table_files
 from chipwire.data.universe import load_universe
-from numpy.typing import NDArray
 
 # A month of run-in before 2023, for what looks back.
 FIRST, LAST = date(2022, 12, 1), date(2025, 9, 30)
@@ -114,11 +115,7 @@ def _short(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _fx(table: Table) -> str:
     """Return the rows of the span as they stand."""
-    kept = [
-        row
-        for row in zip(*table.columns, strict=True)
-        if FIRST.isoformat() <= str(row[0]) <= LAST.isoformat()
-    ]
+    kept = [row for row in zip(*table.columns, strict=True) if FIRST.isoformat() <= str(row[0]) <= LAST.isoformat()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.names)

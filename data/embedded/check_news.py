@@ -217,9 +217,7 @@ class News:
         """Whether a file covers one of `issuers` on `day`."""
         return any(first <= day <= last for i in issuers for first, last in self._spans[i])
 
-    def confirming(
-        self, title: str, issuers: Sequence[str], days: Iterable[date], zone: str
-    ) -> list[Headline]:
+    def confirming(self, title: str, issuers: Sequence[str], days: Iterable[date], zone: str) -> list[Headline]:
         """Return the headlines of `days` and the day after that tell the event.
 
         Parameters

@@ -23,11 +23,12 @@ from zoneinfo import ZoneInfo
 
 import click
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data import calendars
 from chipwire.data.embedded.check_news import NEW_YORK, News, midnight, read_news
 from chipwire.data.errors import ChipwireError, UnreadableInput
 from chipwire.data.universe import Instrument, load_universe
-from numpy.typing import NDArray
 
 COLUMNS = ("published", "zone", "title", "issuers", "event", "theme", "publisher", "reported_on")
 RESULTS = frozenset({"earnings", "guidance", "sales_figures"})
@@ -163,20 +164,19 @@ def _read_closes(path: Path) -> dict[date, float]:
         raise UnreadableInput(str(path), f"needs columns date and close ({error})") from error
 
 
-def abnormal_moves(
-    instrument: Instrument, closes: Mapping[date, float], benchmark: Mapping[date, float]
-) -> Series:
+def abnormal_moves(instrument: Instrument, closes: Mapping[date, float], benchmark: Mapping[date, float]) -> Series:
     """Return log returns less the benchmark's, in standard deviations of the 60 sessions before each.
 
     Only sessions that both have are used; a return over a halt is one return. Sessions that the venue's
-    calendar does not know are left out.
+    calendar does not know are left out. NaN without 60 sessions before or without dispersion in them.
     """
     days = sorted(closes.keys() & benchmark.keys())
     own, index = (np.diff(np.log([of[day] for day in days])) for of in (closes, benchmark))
     excess = np.concatenate([[np.nan], own - index])
     sigmas = np.full(len(days), np.nan)
     for i in range(TRAILING_SESSIONS + 1, len(days)):
-        sigmas[i] = excess[i] / np.std(excess[i - TRAILING_SESSIONS : i], ddof=1)
+        spread = np.std(excess[i - TRAILING_SESSIONS : i], ddof=1)
+        sigmas[i] = excess[i] / spread if spread > 0 else np.nan
     auctions = calendars.auctions(instrument.venue, days[0], days[-1])
     session = np.array(days, dtype="datetime64[D]")
     known = np.isin(session, auctions.session)

@@ -1,0 +1,217 @@
+"""Small worlds for the engine's tests: a warehouse filled by hand, with real symbols on real calendar days.
+
+Load it with `importlib.util` (there is no tests package); ``world = worlds.world`` makes the fixture known.
+"""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chipwire.data.calendars import auctions
+from chipwire.data.fees import load_fees
+from chipwire.data.market_rules import load_market_rules
+from chipwire.data.universe import load_universe
+from chipwire.data.warehouse import Warehouse
+from chipwire.engine.backtest import run_backtest
+from chipwire.engine.market import load_market
+from chipwire.engine.settings import Settings
+from chipwire.engine.view import load_signals
+from chipwire.signals.linking import Linker
+from chipwire.strategies.base import Strategy
+
+UNIVERSE = load_universe()
+LINKER = Linker(UNIVERSE).id
+MODEL = "m" * 16
+RUN_TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
+TABLES = ("bar", "fx_rate", "corporate_action", "headline", "model", "score", "signal", *RUN_TABLES)
+DEEP = 1e12  # a volume in which no order of a test is more than a drop
+
+
+def day(text):
+    """Return a date from YYYY-MM-DD."""
+    return dt.date.fromisoformat(text)
+
+
+def utc(text):
+    """Return an aware UTC instant from an ISO text without a zone."""
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+def settings(start, end, **changes):
+    """Return settings without costs that nobody asked for: no slippage, no band, no volume cap."""
+    given = {"slippage_bps": 0.0, "band": 0.0, "participation": 1.0, "benchmarks": ()} | changes
+    return Settings(start=day(start), end=day(end), **given)
+
+
+class Script(Strategy):
+    """Asks for what a test says: weights by (venue, session) or, without venue, by session; or a callable."""
+
+    name = "script"
+    reads_signals = False
+
+    def __init__(self, plan):
+        super().__init__()
+        self.plan = plan
+        self.views = []
+
+    def decide(self, view):
+        self.views.append(view)
+        if callable(self.plan):
+            return self.plan(view)
+        weights = self.plan.get(view.session.isoformat(), {})
+        return {name: weight for name, weight in weights.items() if name in view.instruments}
+
+
+class Reader(Script):
+    """A script that may read signals."""
+
+    name = "reader"
+    reads_signals = True
+
+
+class World:
+    """A warehouse; every method adds rows to it."""
+
+    def __init__(self, warehouse):
+        self.warehouse = warehouse
+
+    def clear(self):
+        """Empty all tables that a test may have filled."""
+        with self.warehouse.transaction():
+            for table in TABLES:
+                self.warehouse.run(f"DELETE FROM {table}")
+        return self
+
+    def sessions(self, symbol, start, end):
+        """Return the sessions of an instrument's venue as ISO texts."""
+        calendar = auctions(UNIVERSE.instrument(symbol).venue, day(start), day(end))
+        return [session.item().isoformat() for session in calendar.session]
+
+    def bars(self, symbol, prices, volume=DEEP, adjustment="none"):
+        """Add bars: by session a price, or (open, close); volume a number, or by session."""
+        pairs = [price if isinstance(price, tuple) else (price, price) for price in prices.values()]
+        opens, closes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        days = pd.to_datetime(list(prices))
+        volumes = [volume.get(session, DEEP) if isinstance(volume, dict) else volume for session in prices]
+        frame = pd.DataFrame(
+            {
+                "instrument": symbol, "interval": "1d", "session": days, "starts_at": days, "open": opens,
+                "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes,
+                "volume": volumes, "adjustment": adjustment, "batch_id": 1,
+            }
+        )  # fmt: skip
+        self.warehouse.insert("bar", frame)
+        return self
+
+    def flat(self, symbol, start, end, price, **changes):
+        """Add a bar of one price, or (open, close), for every session of the venue."""
+        return self.bars(symbol, dict.fromkeys(self.sessions(symbol, start, end), price), **changes)
+
+    def walk(self, symbol, start, end, price, seed):
+        """Add bars of a random walk of 2% a step."""
+        days = self.sessions(symbol, start, end)
+        steps = np.random.default_rng(seed).normal(0.0, 0.02, 2 * len(days))
+        path = np.round(price * np.exp(np.cumsum(steps)), 2)
+        return self.bars(symbol, {s: (float(path[2 * i]), float(path[2 * i + 1])) for i, s in enumerate(days)})
+
+    def fx(self, currency, rates):
+        """Add fixings by day, units for one USD; each is known when its day has ended in UTC."""
+        days = pd.to_datetime(list(rates))
+        frame = pd.DataFrame(
+            {
+                "currency": currency, "fixed_on": days, "rate": list(rates.values()),
+                "available_at": days + pd.Timedelta(days=1), "batch_id": 1,
+            }
+        )  # fmt: skip
+        self.warehouse.insert("fx_rate", frame)
+        return self
+
+    def action(self, symbol, ex_date, kind, value):
+        frame = pd.DataFrame(
+            {"instrument": [symbol], "ex_date": pd.to_datetime([ex_date]), "kind": kind, "value": value, "batch_id": 1}
+        )
+        self.warehouse.insert("corporate_action", frame)
+        return self
+
+    def model(self, training_cutoff="2020-01-01"):
+        """Add the model whose signals `signal` adds."""
+        cutoff = None if training_cutoff is None else pd.Timestamp(training_cutoff)
+        frame = pd.DataFrame(
+            {
+                "model_id": [MODEL], "name": "hand", "files_sha256": "0" * 64, "labels": "[]", "languages": "[]",
+                "training_cutoff": [cutoff],
+            }
+        )  # fmt: skip
+        self.warehouse.insert("model", frame)
+        return self
+
+    def signal(
+        self, issuer, at, value, *, headline=None, theme="sanctions", novelty=1.0, relevance=1.0, theme_weight=1.0,
+        half_life_days=5.0,
+    ):  # fmt: skip
+        """Add a signal with its headline and score; `at` is UTC, or None for an undated headline (no signal)."""
+        headline = headline or f"{issuer}@{at}"
+        when = pd.to_datetime([at])
+        self.warehouse.insert(
+            "headline",
+            pd.DataFrame(
+                {
+                    "headline_id": [headline], "title": headline, "language": "en", "published_at": when,
+                    "available_at": when, "batch_id": 1,
+                }
+            ),
+        )  # fmt: skip
+        self.warehouse.insert(
+            "score",
+            pd.DataFrame(
+                {
+                    "headline_id": [headline], "issuer": issuer, "model_id": MODEL, "p_negative": max(-value, 0.0),
+                    "p_neutral": 1 - abs(value), "p_positive": max(value, 0.0), "p_ai_models": 0.0,
+                    "p_localization": 0.0, "p_sanctions": 1.0, "batch_id": 1,
+                }
+            ),
+        )  # fmt: skip
+        if at is not None:
+            self.warehouse.insert(
+                "signal",
+                pd.DataFrame(
+                    {
+                        "headline_id": [headline], "issuer": issuer, "theme": theme, "model_id": MODEL,
+                        "linker": LINKER, "available_at": when, "via": "direct", "value": value,
+                        "relevance": relevance, "novelty": novelty, "theme_weight": theme_weight,
+                        "half_life_days": half_life_days,
+                    }
+                ),
+            )  # fmt: skip
+        return self
+
+    def market(self, given):
+        return load_market(self.warehouse, UNIVERSE, given)
+
+    def simulate(self, strategy, given):
+        """Run without storing and return the account."""
+        from chipwire.engine.event import run_event_driven
+
+        market = self.market(given)
+        book = load_signals(self.warehouse, given, MODEL, LINKER) if strategy.reads_signals else None
+        issuers = {symbol: UNIVERSE.instrument(symbol).issuer for symbol in market.symbols}
+        return run_event_driven(market, given, strategy, book, issuers, load_fees(), load_market_rules())
+
+    def run(self, strategy, given, **options):
+        """Run and store."""
+        return run_backtest(self.warehouse, UNIVERSE, strategy, given, **options)
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory):
+    """Return one warehouse for all tests of a module: making one costs more than a test."""
+    with Warehouse.open(tmp_path_factory.mktemp("world") / "w.duckdb", write=True, threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(warehouse):
+    """Return an empty world."""
+    return World(warehouse).clear()

@@ -1,0 +1,144 @@
+"""The command line as a user meets it: exit codes, one-line errors, stdout for data only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chipwire.cli import cli, main
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Run chipwire in an empty folder and return (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(list(arguments))
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+def one_line(err: str) -> str:
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0]
+
+
+def test_help_answers_for_every_command_in_both_forms() -> None:
+    for arguments in ([], ["ingest"], ["ingest", "news"], ["backtest"], ["runs", "list"]):
+        for flag in ("-h", "--help"):
+            result: Result = CliRunner().invoke(cli, [*arguments, flag])
+            assert result.exit_code == 0
+            assert "Example" in result.output
+
+
+def test_usage_errors_exit_with_2(run) -> None:
+    assert run("no-such-command")[0] == 2
+    assert run("backtest", "theme-momentum")[0] == 2
+    assert run("backtest", "x", "--start", "2024-13-01", "--end", "2024-12-01")[0] == 2
+    assert run("backtest", "theme-momentum", "-p", "top_k", "--start", "2024-01-01", "--end", "2024-02-01")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["score"], "does not exist"),
+        (["signals"], "does not exist"),
+        (["signals", "--show"], "does not exist"),
+        (["runs", "list"], "does not exist"),
+        (["report", "--out", "out"], "does not exist"),
+        (["strategies", "show", "theme-momentun"], "did you mean 'theme-momentum'"),
+        (["universe", "show", "SMICC"], "did you mean 'SMIC'"),
+        (["--universe", "nowhere", "universe", "list"], "neither universe.toml nor listings.csv"),
+        (["--config", "nowhere.toml", "universe", "list"], "nowhere.toml"),
+    ],
+)
+def test_a_domain_error_is_one_line_and_exit_1(run, arguments: list[str], says: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert says in one_line(err)
+
+
+def test_a_stage_without_input_names_the_command_that_makes_it(run, tmp_path: Path) -> None:
+    (tmp_path / "news.csv").write_text("published,title,url\n2024-05-06T10:00:00Z,Rain in Leeds,\n", "utf-8")
+    run("ingest", "news", "news.csv")
+    assert "chipwire score" in one_line(run("signals")[2])
+    assert "neither a directory nor a hub id" in one_line(run("score", "--model", "no-such-folder")[2])
+    assert "chipwire ingest prices" in one_line(run("backtest", "equal-weight", *SPAN)[2])
+    assert "chipwire backtest" in one_line(run("report", "--out", "out")[2])
+
+
+SPAN = ("--start", "2024-01-02", "--end", "2024-03-01")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["backtest", "theme-momentum", "-p", "topk=3", *SPAN], "did you mean 'top_k'"),
+        (["backtest", "theme-momentum", "-p", "top_k=0", *SPAN], "from 1 to 50"),
+        (["backtest", "theme-momentum", "-p", "themes=chips", *SPAN], "ai_models, localization, sanctions, none"),
+        (["backtest", "equal-weight", "--start", "2024-03-01", "--end", "2024-01-01"], "must not lie after"),
+        (["backtest", "equal-weight", "--capital", "nan", *SPAN], "capital"),
+        (["backtest", "equal-weight", "--participation", "1.5", *SPAN], "participation"),
+        (["backtest", "targets-file", "-p", "path=nowhere.csv", *SPAN], "is not a file"),
+    ],
+)
+def test_a_backtest_that_makes_no_sense_is_one_line(run, arguments: list[str], says: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert says in one_line(err)
+
+
+def test_listings_print_json_and_csv_on_stdout(run) -> None:
+    code, out, err = run("universe", "list", "--json")
+    assert (code, err) == (0, "")
+    assert {row["symbol"] for row in json.loads(out)} >= {"688981.SS", "0981.HK", "NVDA"}
+    code, out, _ = run("strategies", "list", "--csv")
+    assert out.splitlines()[0] == "name,what"
+
+
+def test_good_rows_are_kept_bad_ones_listed_and_the_call_exits_1(run, tmp_path: Path) -> None:
+    news = "published,title,url\n2024-05-06T10:00:00Z,Hua Hong plans a new fab,\n2099-01-01T00:00:00Z,AMD opens an office,\n"
+    (tmp_path / "news.csv").write_text(news, "utf-8")
+    code, out, err = run("ingest", "news", "news.csv", "nowhere.csv")
+    assert (code, out) == (1, "")
+    assert "1 headlines added" in err
+    assert "nowhere.csv" in err
+    code, out, _ = run("rejects", "--json")
+    rows = {(Path(row["file"]).name, row["line"]): row["reason"] for row in json.loads(out)}
+    assert code == 0
+    assert rows.keys() == {("news.csv", 3), ("nowhere.csv", 0)}
+    assert "2099" in rows["news.csv", 3]
+
+
+def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> None:
+    (tmp_path / "chipwire.toml").write_text('db = "mine.duckdb"\n[rejects]\nlimit = 1\n', "utf-8")
+    (tmp_path / "news.csv").write_text("published,title,url\n2099-01-01,a b,\n2098-01-01,c d,\n", "utf-8")
+    run("ingest", "news", "news.csv", "--tz", "UTC")
+    assert (tmp_path / "mine.duckdb").exists()
+    assert len(json.loads(run("rejects", "--json")[1])) == 1
+    assert len(json.loads(run("rejects", "--json", "--limit", "5")[1])) == 2
+
+
+def test_quiet_says_nothing_when_all_is_well(run, tmp_path: Path) -> None:
+    (tmp_path / "news.csv").write_text("published,title,url\n2024-05-06T10:00:00Z,TSMC reports sales,\n", "utf-8")
+    assert run("-q", "ingest", "news", "news.csv") == (0, "", "")
+
+
+def test_a_second_writer_gets_one_line_with_the_holder(run, tmp_path: Path) -> None:
+    import os
+
+    from chipwire.data.warehouse import Warehouse
+
+    with Warehouse.open(tmp_path / "chipwire.duckdb", write=True, command="a long score"):
+        code, _, err = run("score")
+    assert code == 1
+    assert f"pid {os.getpid()} (a long score)" in one_line(err)
