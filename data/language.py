@@ -28,6 +28,7 @@ _FREQUENT = {
 _LETTERS = {"de": "äöüß", "fr": "çêèœëîïûù", "es": "ñ¿¡óí", "it": "ìòù", "pt": "ãõçá", "nl": "ĳ"}
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ]")
+_ACCENTED = re.compile(r"[À-ÖØ-öø-ɏ]")
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
@@ -82,7 +83,9 @@ def detect_language(text: str, stated: str = "und") -> str:
     )
     if letters > latin or (script == "ko" and letters and letters >= latin_words):
         return _within_script(script, stated, text)
-    return _latin(text, stated) if latin else "und"
+    # Letters of a script not listed above, beside a few Latin names.
+    others = sum(c.isalpha() for c in _LATIN.sub("", text)) - letters
+    return _latin(text, stated) if latin and 2 * others <= latin else "und"
 
 
 def _within_script(script: str, stated: str, text: str) -> str:
@@ -103,7 +106,7 @@ def _latin(text: str, stated: str) -> str:
     if not words:
         return "und"
     english = len(words & _ENGLISH)
-    accented = not text.isascii() and any(letter.isalpha() and not letter.isascii() for letter in text)
+    accented = bool(_ACCENTED.search(text))
     if words & _ANY_OTHER and (best := _best_other(words, text.lower())):
         code, hits = best
         # One word beside a telling letter is enough where nothing speaks for English ("El Niño hits Peru").

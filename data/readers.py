@@ -118,7 +118,7 @@ class _Records:
         first = next((line for line in lines if line.text.strip()), Line(0, ""))
         if first.problem:
             raise UnreadableInput(source.path, f"its header is {first.problem}; save it as UTF-8")
-        self.delimiter = max(",;\t|", key=lambda mark: len(_cells(first.text, mark) or []))
+        self.delimiter = max(",;\t|", key=lambda mark: len(_cells(first.text, mark) or first.text.split(mark)))
         cells = _cells(first.text, self.delimiter)
         if cells is None:
             raise UnreadableInput(source.path, "the quotes in its header do not match")
@@ -236,9 +236,7 @@ def _record(value: Any) -> dict[str, Any]:
     return value
 
 
-def dict_chunk(
-    names: tuple[str, ...], rows: list[dict[str, Any]], lines: list[int], rejects: list[Reject]
-) -> Chunk:
+def dict_chunk(names: tuple[str, ...], rows: list[dict[str, Any]], lines: list[int], rejects: list[Reject]) -> Chunk:
     """Return a chunk of rows that are dicts."""
     return Chunk(
         names,
@@ -303,13 +301,9 @@ def read_json(source: ByteSource) -> Iterator[Chunk]:
         text = source.whole().decode("utf-8-sig" if encoding == "utf-8" else encoding)
         value = _parse_json(text)
     except UnicodeDecodeError as error:
-        raise UnreadableInput(
-            source.path, f"is not valid {encoding.upper()} at byte {error.start:,}"
-        ) from None
+        raise UnreadableInput(source.path, f"is not valid {encoding.upper()} at byte {error.start:,}") from None
     except (ValueError, RecursionError) as error:
-        raise UnreadableInput(
-            source.path, f"is {_json_reason(error)}; one object a line loses less"
-        ) from None
+        raise UnreadableInput(source.path, f"is {_json_reason(error)}; one object a line loses less") from None
     items = value if isinstance(value, list) else [value]
     for start in range(0, max(len(items), 1), CHUNK_ROWS):
         rows, lines, rejects = [], [], []
@@ -344,9 +338,7 @@ def read_parquet(source: ByteSource) -> Iterator[Chunk]:
             done += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UnreadableInput(
-            source.path, f"is not a whole parquet file ({reason}); download it again"
-        ) from None
+        raise UnreadableInput(source.path, f"is not a whole parquet file ({reason}); download it again") from None
 
 
 def _arrow_chunk(batch: Any, done: int) -> Chunk:

@@ -342,6 +342,9 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     if path != ":memory:":
         config["temp_directory"] = f"{path}.spill"
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
+    # A process has one instance of a file: a second connection to it finds the settings already locked.
+    if str(connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]).lower() == "true":
+        return connection
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")

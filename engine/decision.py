@@ -115,7 +115,7 @@ class Decider:
             size = abs(shares[index]) * known[index] * fx[index]
             leaves = wanted[index] == 0 and held[index] != 0
             if shares[index] and (leaves or size >= account.settings.band * view.equity):
-                orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index, leaves)))
+                orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index)))
             elif not shares[index] and weights.get(name) and not held[index]:
                 self._note_unsized(step, view, name, wanted[index])
         return orders
@@ -136,11 +136,11 @@ class Decider:
             Unfilled(view.now, utc(auction_at), view.session, name, row[0], 0, row[1])
         )
 
-    def _causes(self, view: PointInTimeView, venue: int, index: int, leaves: bool) -> tuple[Cause, ...]:
+    def _causes(self, view: PointInTimeView, venue: int, index: int) -> tuple[Cause, ...]:
         """Return the signals behind an order: those on the issuer itself, else what opened it, else its rivals."""
         causes = view.causes(view.instruments[index])
         own = [cause for cause in causes if cause.relation == "own"]
         if own:
             return tuple(own)
-        opened = self._account.opened_by(venue, index) if leaves else ()
+        opened = self._account.opened_by(venue, index) if self._account.held(venue)[index] else ()
         return opened or tuple(causes)

@@ -130,7 +130,7 @@ class PointInTimeView:
         )
         if themes is not None:
             frame = frame[frame["theme"].isin(list(themes))].reset_index(drop=True)
-        self.reads.append(frame)
+        self.reads.append(frame.copy(deep=False))  # lazily copied: the strategy may change its own
         return frame
 
     def prices(self, instrument: str, sessions: int) -> pd.DataFrame:

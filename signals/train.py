@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.errors import ChipwireError
 from chipwire.signals import train_data
 from chipwire.signals.train_data import LABELS, SPLITS, Corpus, Example
 from chipwire.signals.train_eval import fit_temperature, measure
 from chipwire.signals.train_export import export_onnx, onnx_runner, store_int8
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Batch = dict[str, NDArray[np.int64]]
@@ -72,17 +73,14 @@ class Recipe:
         Share of the steps over which the learning rate rises before it falls linearly to zero.
     rename_share : float
         Share of the rows that get another company's name, drawn anew in each epoch.
-    class_weighted : bool
-        Weigh the loss by inverse class frequency.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     batch_size: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     rename_share: float = 0.3
-    class_weighted: bool = False
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -189,14 +187,10 @@ def train(model: Any, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, s
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
     )
-    weight = torch.tensor(_class_weights(rows)) if recipe.class_weighted else None
-    loss_of = torch.nn.CrossEntropyLoss(weight=weight)
+    loss_of = torch.nn.CrossEntropyLoss()
     model.train()
     for epoch in range(recipe.epochs):
-        seen = [
-            train_data.rename_target(row, pool, rng) if rng.random() < recipe.rename_share else row
-            for row in rows
-        ]
+        seen = [train_data.rename_target(row, pool, rng) if rng.random() < recipe.rename_share else row for row in rows]
         total = 0.0
         for indices in length_batches(seen, recipe.batch_size, rng):
             part = [seen[index] for index in indices]
@@ -213,11 +207,6 @@ def train(model: Any, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, s
             total += loss.item() * len(part)
         sys.stderr.write(f"epoch {epoch + 1}/{recipe.epochs}: loss {total / len(rows):.4f}\n")
     model.eval()
-
-
-def _class_weights(rows: Sequence[Example]) -> list[float]:
-    counts = Counter(row.label for row in rows)
-    return [len(rows) / (len(LABELS) * counts[label]) for label in range(len(LABELS))]
 
 
 def predict(run: Callable[[Batch], Floats], tokenizer: Any, rows: Sequence[Example]) -> Floats:

@@ -61,9 +61,7 @@ CHIP_NAMES: Final = (
 
 _LINK = re.compile(r"https?://\S*|www\.\S+|pic\.twitter\.com/\S*", re.IGNORECASE)
 _WIRE_CODE = re.compile(r"<[A-Za-z0-9=._^/#:-]{2,}>|\[[a-zA-Z]{0,3}[A-Z0-9]{6,}\]")
-_WIRE_CREDITS = re.compile(
-    r"\(\(.*$|\((?:Reporting|Additional reporting|Compiled|Writing|Editing) by\b.*$", re.DOTALL
-)
+_WIRE_CREDITS = re.compile(r"\(\(.*$|\((?:Reporting|Additional reporting|Compiled|Writing|Editing) by\b.*$", re.DOTALL)
 _REPLACEMENT = re.compile("\ufffd+")
 _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?)\b")
 _DECISION = re.compile(r"""(['"])(?P<name>.+?)\1\s*:\s*(['"])(?P<label>negative|neutral|positive)\3""")
@@ -185,8 +183,7 @@ def sentfin_rows(path: Path, dropped: Counter[str]) -> list[Example]:
             continue
         headline = clean_text(record["Title"])
         rows += [
-            Example(headline, clean_text(name), LABELS.index(label), "sentfin")
-            for name, label in decisions.items()
+            Example(headline, clean_text(name), LABELS.index(label), "sentfin") for name, label in decisions.items()
         ]
     return rows
 

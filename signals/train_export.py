@@ -140,9 +140,7 @@ def onnx_runner(path: Path) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArr
 
 
 def _is_large(weight: Any) -> bool:
-    return (
-        weight is not None and len(weight.dims) == 2 and int(np.prod(weight.dims)) >= SMALLEST_STORED_AS_INT8
-    )
+    return weight is not None and len(weight.dims) == 2 and int(np.prod(weight.dims)) >= SMALLEST_STORED_AS_INT8
 
 
 def _strip_traces(graph: Any) -> None:

@@ -26,6 +26,12 @@ LINKER = Linker(UNIVERSE).id
 MODEL = "m" * 16
 RUN_TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
 TABLES = ("bar", "fx_rate", "corporate_action", "headline", "model", "score", "signal", *RUN_TABLES)
+SIGNAL_TABLES = {
+    "headline": "headline_id title language published_at available_at batch_id",
+    "score": "headline_id issuer model_id p_negative p_neutral p_positive p_ai_models p_localization p_sanctions batch_id",
+    "signal": "headline_id issuer theme model_id linker available_at via value relevance novelty theme_weight "
+    "half_life_days",
+}
 DEEP = 1e12  # a volume in which no order of a test is more than a drop
 
 
@@ -147,44 +153,26 @@ class World:
         self.warehouse.insert("model", frame)
         return self
 
-    def signal(
-        self, issuer, at, value, *, headline=None, theme="sanctions", novelty=1.0, relevance=1.0, theme_weight=1.0,
-        half_life_days=5.0,
-    ):  # fmt: skip
+    def signal(self, issuer, at, value, headline=None, **changes):
         """Add a signal with its headline and score; `at` is UTC, or None for an undated headline (no signal)."""
-        headline = headline or f"{issuer}@{at}"
-        when = pd.to_datetime([at])
-        self.warehouse.insert(
-            "headline",
-            pd.DataFrame(
-                {
-                    "headline_id": [headline], "title": headline, "language": "en", "published_at": when,
-                    "available_at": when, "batch_id": 1,
-                }
-            ),
+        return self.signals([{"issuer": issuer, "at": at, "value": value, "headline": headline, **changes}])
+
+    def signals(self, rows):
+        """Add several; see `signal`."""
+        base = {"theme": "sanctions", "novelty": 1.0, "relevance": 1.0, "theme_weight": 1.0, "half_life_days": 5.0}
+        frame = pd.DataFrame([{**base, **row} for row in rows]).rename(columns={"at": "available_at"})
+        names = frame["issuer"] + "@" + frame["available_at"].astype(str)
+        frame["headline_id"] = frame["headline"].fillna(names) if "headline" in frame else names
+        frame["available_at"] = frame["published_at"] = pd.to_datetime(frame["available_at"], format="ISO8601")
+        frame = frame.assign(
+            title=frame["headline_id"], language="en", batch_id=1, model_id=MODEL, linker=LINKER, via="direct",
+            p_negative=np.maximum(-frame["value"], 0.0), p_neutral=1 - frame["value"].abs(),
+            p_positive=np.maximum(frame["value"], 0.0), p_ai_models=0.0, p_localization=0.0, p_sanctions=1.0,
         )  # fmt: skip
-        self.warehouse.insert(
-            "score",
-            pd.DataFrame(
-                {
-                    "headline_id": [headline], "issuer": issuer, "model_id": MODEL, "p_negative": max(-value, 0.0),
-                    "p_neutral": 1 - abs(value), "p_positive": max(value, 0.0), "p_ai_models": 0.0,
-                    "p_localization": 0.0, "p_sanctions": 1.0, "batch_id": 1,
-                }
-            ),
-        )  # fmt: skip
-        if at is not None:
-            self.warehouse.insert(
-                "signal",
-                pd.DataFrame(
-                    {
-                        "headline_id": [headline], "issuer": issuer, "theme": theme, "model_id": MODEL,
-                        "linker": LINKER, "available_at": when, "via": "direct", "value": value,
-                        "relevance": relevance, "novelty": novelty, "theme_weight": theme_weight,
-                        "half_life_days": half_life_days,
-                    }
-                ),
-            )  # fmt: skip
+        for table, columns in SIGNAL_TABLES.items():
+            dated = frame[frame["available_at"].notna()] if table == "signal" else frame
+            if len(dated):
+                self.warehouse.insert(table, dated[columns.split()])
         return self
 
     def market(self, given):

@@ -116,7 +116,7 @@ def test_what_a_strategy_does_to_its_frame_changes_neither_the_book_nor_the_caus
         seen = frame["value"].tolist()
         frame["value"] = 9.0
         frame["strength"] *= 100.0
-        frame.drop(columns="issuer", inplace=True)
+        del frame["issuer"]
         return seen, [(cause.headline_id, round(cause.strength, 9)) for cause in view.causes("NVDA")]
 
     answers = ask(newyork, spoil)
@@ -243,22 +243,23 @@ def everything(view):
 @pytest.mark.parametrize("fill", ["open", "close"])
 def test_changing_every_source_after_a_moment_changes_no_earlier_target(world, fill):
     start, end, cut = "2024-01-02", "2024-02-29", "2024-02-05"
-    rng = np.random.default_rng(5)
     days = pd.date_range("2023-12-20", end).astype(str)
+    values = list(zip(days, np.random.default_rng(5).uniform(-1, 1, len(days)), strict=True))
 
     def build():
         world.clear().model().walk("NVDA", "2023-12-01", end, 100.0, 1).walk("688981.SS", "2023-12-01", end, 50.0, 2)
         world.walk("0981.HK", "2023-12-01", end, 16.0, 3)
         for currency, rate in (("CNY", 7.1), ("HKD", 7.8)):
             world.fx(currency, {s: rate * (1 + 0.001 * (i % 9)) for i, s in enumerate(days)})
-        for i, s in enumerate(days):
-            world.signal(("SMIC", "NVIDIA")[i % 2], f"{s}T12:00:00", float(rng.uniform(-1, 1)))
+        issuers = ("SMIC", "NVIDIA")
+        world.signals(
+            [{"issuer": issuers[i % 2], "at": f"{s}T12:00:00", "value": v} for i, (s, v) in enumerate(values)]
+        )
 
     def targets():
         account = world.simulate(worlds.Reader(everything), settings(start, end, fill=fill))
         return [(t.decision_at, t.instrument, t.weight) for t in account.ledger.targets]
 
-    rng = np.random.default_rng(5)
     build()
     before = targets()
     scrambled(world, worlds.day(cut))

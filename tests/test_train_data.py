@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from chipwire.signals import train_data
 from chipwire.signals.train_data import GENERIC_TARGET, Example
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from chipwire.signals import train_data, train_eval, train_export
 from chipwire.signals.train import MAX_TOKENS, SELFTEST, encode, length_batches, load_tokenizer
 from chipwire.signals.train_data import LABELS, Example
@@ -44,9 +45,7 @@ def test_interval_widens_when_rows_share_headlines():
     labels = np.zeros(400, dtype=np.int64)
     predicted = np.repeat(np.where(right, 0, 1), 4)
     apart = train_eval.measure(predicted, labels, [str(number) for number in range(400)], 3)["accuracy"]
-    together = train_eval.measure(predicted, labels, [str(number // 4) for number in range(400)], 3)[
-        "accuracy"
-    ]
+    together = train_eval.measure(predicted, labels, [str(number // 4) for number in range(400)], 3)["accuracy"]
     assert apart["value"] == together["value"] == pytest.approx(right.mean(), abs=1e-4)
     # Four equal rows a headline leave a quarter of the information: twice the width, by the normal formula.
     assert together["high"] - together["low"] == pytest.approx(2 * (apart["high"] - apart["low"]), rel=0.25)
@@ -105,10 +104,7 @@ def test_shipped_card_quotes_the_measured_figures(facts):
 
 
 def test_shipped_model_reads_its_selftest(run, tokenizer, facts):
-    rows = [
-        Example(item["headline"], item["target"], LABELS.index(item["label"]), "")
-        for item in facts["selftest"]
-    ]
+    rows = [Example(item["headline"], item["target"], LABELS.index(item["label"]), "") for item in facts["selftest"]]
     assert [(row.headline, row.target, LABELS[row.label]) for row in rows] == list(SELFTEST)
     assert run(encode(tokenizer, rows)).argmax(1).tolist() == [row.label for row in rows]
 
