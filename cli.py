@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import click
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected
 from chipwire.reports import inspection
-from chipwire.reports.app import App, listing, pair, pass_app
+from chipwire.reports.app import App, first_reject, listing, pair, pass_app
 from chipwire.reports.terminal import Column, print_figures, print_table
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ def ingest_news_command(
             warehouse, paths, column_map=roles, zone=tz, published=published, source=source,
             on_progress=(lambda at: advance(at.bytes_read, at.bytes_total)) if advance else None,
         )  # fmt: skip
-    _say_news(app, done)
-    if done.rejected or done.unreadable:
-        raise SomeRejected(done.rejected, len(done.unreadable))
+        first = first_reject(warehouse, [file.path for file in done.files])
+    if done.files:
+        _say_news(app, done)
+    _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, first)
 
 
 @ingest.command("prices")
@@ -140,6 +142,7 @@ def ingest_prices_command(
             warehouse, paths, app.universe(), instrument=instrument, interval=interval, volume_unit=volume_unit,
             adjustment=adjustment, zone=tz, replace=replace,
         )  # fmt: skip
+        first = first_reject(warehouse, [row.file for row in done.rows])
     columns = ("instrument", "interval", "first_session", "last_session", "bars_read", "bars_kept", "bars_added",
                "missing_sessions", "stale_bars", "impossible_bars", "off_calendar_bars", "limit_jumps", "adjustment",
                "volume_unit")  # fmt: skip
@@ -149,7 +152,7 @@ def ingest_prices_command(
             app.detail(f"{row.file}: {note}")
     for rate in done.fx:
         app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected)
+    _refused(app, done.refused, done.rejected, first)
 
 
 @ingest.command("fx")
@@ -164,9 +167,10 @@ def ingest_fx_command(app: App, paths: tuple[str, ...]) -> None:
 
     with app.open("ingest fx", write=True, create=True) as warehouse:
         done = ingest_fx(warehouse, paths)
+        first = first_reject(warehouse, [row.file for row in done.rows])
     for rate in done.rows:
         app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected)
+    _refused(app, done.refused, done.rejected, first)
 
 
 @ingest.command("actions")
@@ -181,9 +185,10 @@ def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
 
     with app.open("ingest actions", write=True, create=True) as warehouse:
         done = ingest_actions(warehouse, paths, app.universe())
+        first = first_reject(warehouse, [row.file for row in done.rows])
     for row in done.rows:
         app.say(f"{row.file}: {row.added:,} actions added, {row.read:,} read")
-    _refused(app, done.refused, done.rejected)
+    _refused(app, done.refused, done.rejected, first)
 
 
 @cli.command()
@@ -324,8 +329,9 @@ def _say_news(app: App, done: NewsSummary) -> None:
         app.detail(f"{path}: skipped: {reason}")
     languages = ", ".join(f"{name} {count:,}" for name, count in done.by_language.items())
     app.say(
-        f"{done.rows_read:,} rows read from {len(done.files):,} files: {done.added:,} headlines added "
-        f"({languages or 'none'}), {done.duplicates:,} repeated, {done.rejected:,} rejected"
+        f"{_count(done.rows_read, 'row')} read from {_count(len(done.files), 'file')}: "
+        f"{_count(done.added, 'headline')} added ({languages or 'none'}), {done.duplicates:,} repeated, "
+        f"{done.rejected:,} rejected"
     )
     if done.tickers_added:
         app.say(f"{done.tickers_added:,} tickers noted as the sources filed them")
@@ -335,19 +341,24 @@ def _say_news(app: App, done: NewsSummary) -> None:
         app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
     if done.skipped:
         app.say(f"{len(done.skipped):,} files skipped, of no known kind (-v names them)")
-    for path, reason in done.unreadable:
-        app.error(f"{path}: {reason}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _short(column: str) -> str:
     return column.removesuffix("_sessions").removesuffix("_bars").replace("_", " ")
 
 
-def _refused(app: App, refused: tuple[str, ...], rejected: int) -> None:
+def _refused(app: App, refused: Sequence[str], rejected: int, first: str) -> None:
+    """Name each file that could not be used, then the rows; either makes the exit code 1."""
     for line in refused:
         app.error(line)
-    if refused or rejected:
-        raise SomeRejected(rejected, len(refused))
+    if rejected:
+        raise SomeRejected(rejected, first)
+    if refused:
+        raise click.exceptions.Exit(1)
 
 
 def _terminate(*_: object) -> None:
@@ -359,13 +370,11 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     verbose = any(argument in ("-vv", "-vvv") for argument in (sys.argv[1:] if arguments is None else arguments))
     try:
-        cli.main(args=arguments, prog_name="chipwire", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="chipwire", standalone_mode=False)
         sys.stdout.flush()
     except click.UsageError as error:
         error.show()
         return 2
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped: what was committed stays; run it again to go on", err=True)
         return 130
@@ -382,7 +391,8 @@ def main(arguments: list[str] | None = None) -> int:
         if error.code == 143:
             click.echo("terminated: what was committed stays; run it again to go on", err=True)
         raise
-    return 0
+    # Without standalone mode click returns the code of an Exit instead of raising it.
+    return code if isinstance(code, int) else 0
 
 
 def _message(error: BaseException) -> str:

@@ -186,13 +186,12 @@ class NothingToDo(ChipwireError):
 
 
 class SomeRejected(ChipwireError):
-    """Good rows were kept, but some input could not be used."""
+    """Good rows were kept, but some could not be used."""
 
-    def __init__(self, rejected: int, unreadable: int) -> None:
-        parts = [f"{rejected:,} rows" if rejected else "", f"{unreadable:,} files" if unreadable else ""]
-        super().__init__(
-            f"{' and '.join(p for p in parts if p)} could not be used; see 'chipwire rejects' for file, line and reason"
-        )
+    def __init__(self, rejected: int, first: str) -> None:
+        rows = "1 row" if rejected == 1 else f"{rejected:,} rows"
+        which = "" if rejected == 1 else "the first is "
+        super().__init__(f"{rows} could not be used, {which}{first}; 'chipwire rejects' lists them")
 
 
 # --- models ----------------------------------------------------------------------------------------------

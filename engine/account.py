@@ -72,8 +72,7 @@ class Account:
         )
         for venue, own in zip(market.venues, self._holdings, strict=True):
             own.session = venue.first - 1
-            if venue.first:
-                own.price = _last_known(venue.close[: venue.first])
+            own.price = _known_close(venue, venue.first, through=venue.first - 1)
 
     # --- what it is worth --------------------------------------------------------------------------------
 
@@ -241,7 +240,7 @@ class Account:
         """Return the session's lower and upper limits and ticks."""
         place = self.market.venues[venue]
         day = place.session[session].item()
-        previous = _previous_close(place, session)
+        previous = _known_close(place, session, through=session)
         fractions, ticks = [], []
         for index, instrument in enumerate(place.instruments):
             fractions.append(
@@ -317,11 +316,13 @@ class Account:
             return
         exact = held * action.value
         whole = float(np.sign(exact) * rules.whole_below(abs(exact)))
-        rest = (exact - whole) * float(own.price[column]) * fx
+        # A fraction of a share is paid out: it leaves the position like a sale, with its part of the cost.
+        paid = (exact - whole) * float(own.price[column]) * fx
+        released = float(own.basis[column]) * ((exact - whole) / exact)
         own.shares[column] = whole
-        self.cash += rest
-        self._day["dividends"] += rest
-        self._note_change(venue, column, instant, "action", int(whole - held), 0.0, 0.0)
+        own.basis[column] -= released
+        self.cash += paid
+        self._note_change(venue, column, instant, "action", int(whole - held), 0.0, paid - released)
 
     def _close_dead(self, venue: int, column: int, instant: np.datetime64) -> None:
         own = self._holdings[venue]
@@ -347,23 +348,19 @@ class Account:
         )
 
 
-def _last_known(closes: Floats) -> Floats:
-    """Return each column's last value that is there, NaN where none is."""
-    there = ~np.isnan(closes)
-    last = len(closes) - 1 - there[::-1].argmax(axis=0)
-    return np.where(there.any(axis=0), closes[last, np.arange(closes.shape[1])], np.nan)
+def _known_close(place: VenueMarket, before: int, through: int) -> Floats:
+    """Return the last closes before a session, adjusted for the actions since; NaN where there is none.
 
-
-def _previous_close(place: VenueMarket, session: int) -> Floats:
-    """Return the last closes before a session, adjusted for the actions since; NaN: no limit can be known."""
-    previous = _last_known(place.close[:session]) if session else np.full(len(place.instruments), math.nan)
+    The actions are those after each close up to the session `through`, also of sessions without trade.
+    """
+    there = ~np.isnan(place.close[:before])
+    row = before - 1 - there[::-1].argmax(axis=0) if before else np.zeros(there.shape[1], dtype=np.intp)
+    known = np.where(there.any(axis=0), place.close[row, np.arange(there.shape[1])], math.nan)
     for (when, column), actions in place.actions.items():
-        if when == session:
+        if row[column] < when <= through:
             for action in actions:
-                previous[column] = (
-                    previous[column] / action.value if action.kind == "split" else previous[column] - action.value
-                )
-    return previous
+                known[column] = known[column] / action.value if action.kind == "split" else known[column] - action.value
+    return known
 
 
 def _session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from numbers import Real
 
 import numpy as np
 
@@ -82,12 +83,12 @@ class Decider:
         if not isinstance(answer, Mapping):
             raise BadTarget(name, view.now, f"decide returned {type(answer).__name__}; allowed: a mapping or None")
         weights = {}
-        for symbol in sorted(answer):
+        for symbol in sorted(answer, key=str):
             value = answer[symbol]
             if symbol not in view.instruments:
                 here = ", ".join(view.instruments)
                 raise BadTarget(name, view.now, f"'{symbol}' is not decided at {view.venue} now; these are: {here}")
-            if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
                 raise BadTarget(name, view.now, f"weight {value!r} of {symbol} is not a finite number")
             weights[symbol] = float(value)
         gross, allowed = sum(map(abs, weights.values())), self._account.settings.leverage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,3 +64,12 @@ def pair(text: str, option: str) -> tuple[str, str]:
     if not (equals and name.strip()):
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
     return name.strip(), value.strip()
+
+
+def first_reject(warehouse: Warehouse, files: Iterable[str]) -> str:
+    """Return the first reject of these files as ``file line n: reason``; empty when there is none."""
+    rows = warehouse.rows(
+        "SELECT file, line, reason FROM reject WHERE line > 0 AND list_contains(?, file) ORDER BY file, line LIMIT 1",
+        [sorted(set(files))],
+    )
+    return f"{rows[0][0]} line {rows[0][1]}: {rows[0][2]}" if rows else ""

@@ -110,7 +110,7 @@ def test_good_rows_are_kept_bad_ones_listed_and_the_call_exits_1(run, tmp_path: 
     (tmp_path / "news.csv").write_text(news, "utf-8")
     code, out, err = run("ingest", "news", "news.csv", "nowhere.csv")
     assert (code, out) == (1, "")
-    assert "1 headlines added" in err
+    assert "1 headline added" in err
     assert "nowhere.csv" in err
     code, out, _ = run("rejects", "--json")
     rows = {(Path(row["file"]).name, row["line"]): row["reason"] for row in json.loads(out)}

@@ -32,7 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return run_demo(tmp_path_factory.mktemp("pipeline"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def warehouse(demo: Demo):
     with Warehouse.open(demo.out / "demo.duckdb") as opened:
         yield opened
