@@ -10,7 +10,7 @@ from datetime import date
 from chipwire.data.calendars import coverage, sessions
 from chipwire.data.errors import ChipwireError, InputError, UnreadableInput
 from chipwire.data.price_files import find_symbol, parse_floats, parse_stamps
-from chipwire.data.tables import Reject, Table, read_table, reject_rows, table_files
+from chipwire.data.tables import Reject, Table, read_table, reject_rows, storable, table_files
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 
@@ -114,7 +114,7 @@ def _store(warehouse: Warehouse, table: Table, universe: Universe) -> ActionRow:
             except ChipwireError as error:
                 rejects.append(Reject(line, str(error), table.excerpt(row)))
         new = [action for key, action in found.items() if key not in stored]
-        batch = warehouse.new_batch("ingest actions", table.file, table.rows_read)
+        batch = warehouse.new_batch("ingest actions", storable(table.file), table.rows_read)
         added = warehouse.insert(
             "corporate_action",
             pa.table(

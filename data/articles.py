@@ -26,9 +26,7 @@ _CHROME = re.compile(
     r"\d+ min(?:ute)?s? read|[a-z]{2}_[A-Z]{2}\w*",
     re.IGNORECASE,
 )
-_BYLINE = re.compile(
-    r"By [A-Z][\w.'’\-]*(?: (?:[A-Z][\w.'’\-]*|and|de|van|von|bin|al|&))*(?:, [\w .,&'’\-]{1,60})?"
-)
+_BYLINE = re.compile(r"By [A-Z][\w.'’\-]*(?: (?:[A-Z][\w.'’\-]*|and|de|van|von|bin|al|&))*(?:, [\w .,&'’\-]{1,60})?")
 _END_MARK = re.compile(r"\(END\)\s*(?P<wire>.*)")
 _TAIL = re.compile(
     r"source links?|visited \d+ times?\b.*|"

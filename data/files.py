@@ -110,9 +110,7 @@ def _walk(folder: str) -> Iterator[Found]:
                 yield Found(path, "hidden file", skipped=True)
             elif suffix_kind(name) is None:
                 known = ", ".join(_SUFFIX_KINDS)
-                yield Found(
-                    path, f"not a known kind of file ({known}, or one of these with .gz)", skipped=True
-                )
+                yield Found(path, f"not a known kind of file ({known}, or one of these with .gz)", skipped=True)
             else:
                 yield Found(path)
     yield from problems
@@ -190,9 +188,7 @@ class ByteSource(io.RawIOBase):
             unpacked = self._unpacked
             part = unpacked.read1(size) if isinstance(unpacked, gzip.GzipFile) else unpacked.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise UnreadableInput(
-                self.path, f"the gzip is damaged or cut short ({error}); download it again"
-            ) from None
+            raise UnreadableInput(self.path, f"the gzip is damaged or cut short ({error}); download it again") from None
         except OSError as error:
             raise UnreadableInput(self.path, _reason(error)) from error
         self._read_count += len(part)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chipwire.data.errors import InputError, UnreadableInput
 from chipwire.data.price_files import Floats, parse_floats, parse_stamps
-from chipwire.data.tables import Reject, Table, read_table, reject_rows, table_files
+from chipwire.data.tables import Reject, Table, read_table, reject_rows, storable, table_files
 from chipwire.data.warehouse import Warehouse
 
 BASE = "USD"
@@ -115,7 +115,7 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], int]:
     days = np.array(list(good.values()), dtype="datetime64[D]")
     rows: list[FxRow] = []
     with warehouse.transaction():
-        batch = warehouse.new_batch("ingest fx", table.file, table.rows_read)
+        batch = warehouse.new_batch("ingest fx", storable(table.file), table.rows_read)
         rejects = [*table.rejects, *undated]
         for currency, (column, inverse) in pairs.items():
             cells = table.columns[column][dated]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from chipwire.data.headlines import Headline, agree, merge
+from chipwire.data.headlines import Headline, agree, finer, merge
 from chipwire.data.instants import Stamp
 from chipwire.data.tables import Reject
 from chipwire.data.text import clean_line
@@ -156,9 +156,7 @@ class HeadlineStore:
             outcome.tickers_added = warehouse.insert("headline_ticker", _ticker_table(pairs))
         listed = warehouse.insert("reject", _reject_table(refused, files, number)) if refused else 0
         if added or changed or outcome.tickers_added or listed:
-            warehouse.end_batch(
-                number, sum(n for (_, kind), n in outcome.by_file.items() if kind == "read"), added
-            )
+            warehouse.end_batch(number, sum(n for (_, kind), n in outcome.by_file.items() if kind == "read"), added)
         else:
             # A second ingest of the same data leaves the warehouse as it was.
             warehouse.run("DELETE FROM batch WHERE batch_id = ?", [number])
@@ -170,7 +168,7 @@ class HeadlineStore:
             stored = known[headline.headline_id]
             seen = [at for at in (stored.first_seen, headline.first_seen) if at is not None]
             merged = headline._replace(
-                stamp=stored.stamp or headline.stamp,
+                stamp=finer(stored.stamp, headline.stamp),
                 dated_by=stored.dated_by or headline.dated_by,
                 first_seen=min(seen, default=None),
             )

@@ -31,7 +31,7 @@ from chipwire.data.text import (
 MAX_URL = 4096
 MAX_SOURCE = 200
 MAX_TICKER = 32
-_MIDNIGHT = re.compile(r"[T ]00:00(?::00(?:\.0+)?)? ?(?:Z|UTC|GMT|[+-]00:?00)?", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"[T ]00:00(?::00(?:\.0+)?)? ?(?:Z|UTC|GMT|[+-]00:?00)?$", re.IGNORECASE)
 _PYTHON_TITLE = re.compile(r"""['"](?:title|name)['"]: (?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
 _TICKER_SPLIT = re.compile(r"[,;|\s]+")
 
@@ -174,9 +174,7 @@ class RowReader:
             published = [v for v in chunk.column(roles["published"]) if v] if "published" in roles else []
             self._check_zone(published)
             # Dates written as midnights (a date column saved as timestamps) are days, not instants.
-            self._only_days = bool(published) and all(
-                _MIDNIGHT.search(str(value)[-16:]) for value in published
-            )
+            self._only_days = bool(published) and all(_MIDNIGHT.search(str(value)[-16:]) for value in published)
         for i, (line, *cells) in enumerate(zip(chunk.lines, *columns, strict=False)):
             try:
                 yield self._headline(line, *cells)
@@ -306,7 +304,14 @@ def _ticker_list(value: Any) -> tuple[str, ...]:
 
 
 def merge(first: Headline, again: Headline) -> Headline:
-    """Return `first` with the earlier sighting and the tickers of both."""
+    """Return `first` with the earlier sighting, the finer precision and the tickers of both."""
     seen = [at for at in (first.first_seen, again.first_seen) if at is not None]
     tickers = tuple(dict.fromkeys(first.tickers + again.tickers))
-    return first._replace(first_seen=min(seen, default=None), tickers=tickers)
+    return first._replace(stamp=finer(first.stamp, again.stamp), first_seen=min(seen, default=None), tickers=tickers)
+
+
+def finer(first: Stamp | None, again: Stamp | None) -> Stamp | None:
+    """Return `first`, or `again` where it says the same instant to the second, or where there is no `first`."""
+    if first is None or (again is not None and again.at == first.at and again.precision == "second"):
+        return again
+    return first

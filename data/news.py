@@ -255,9 +255,7 @@ class _Ingest:
         return read_csv(source, lambda header: self._date_column(source.path, header))
 
     def _profile(self, path: str, header: Sequence[str]) -> Profile:
-        return choose_profile(
-            path, header, self._column_map, self._zone, dated_by_user=self._given is not None
-        )
+        return choose_profile(path, header, self._column_map, self._zone, dated_by_user=self._given is not None)
 
     def _date_column(self, path: str, header: Sequence[str]) -> int | None:
         name = self._profile(path, header).roles.get("published")
@@ -288,10 +286,7 @@ class _Ingest:
             else:
                 self._headlines.append((file, row))
                 self._characters += len(row.title) + len(row.summary or "") + len(row.body or "")
-            if (
-                len(self._headlines) + len(self._rejects) >= BATCH_ROWS
-                or self._characters >= BATCH_CHARACTERS
-            ):
+            if len(self._headlines) + len(self._rejects) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS:
                 self._flush()
 
     def _note_unreadable(self, reason: str) -> None:
@@ -306,9 +301,7 @@ class _Ingest:
         self._languages.update(outcome.by_language)
         self._tickers += outcome.tickers_added
 
-    def _summary(
-        self, skipped: tuple[tuple[str, str], ...], unreadable: tuple[tuple[str, str], ...]
-    ) -> NewsSummary:
+    def _summary(self, skipped: tuple[tuple[str, str], ...], unreadable: tuple[tuple[str, str], ...]) -> NewsSummary:
         failed = {path for path, _ in unreadable}
         files = tuple(
             NewsFile(

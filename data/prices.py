@@ -22,7 +22,7 @@ from chipwire.data.market_rules import MarketRules, load_market_rules
 from chipwire.data.price_evidence import LOT, Finding, StoredBars, find_adjustment, find_volume_unit, no_bars
 from chipwire.data.price_files import PRICES, PriceFile, RawBars, find_symbol, read_prices
 from chipwire.data.quality import ROUNDING, Checked, Jump, check_bars, find_jumps
-from chipwire.data.tables import Reject, read_table, reject_rows, table_files
+from chipwire.data.tables import Reject, read_table, reject_rows, storable, table_files
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 
@@ -213,7 +213,7 @@ def _store_file(
     rejects = list(found.rejects)
     dropped: set[tuple[str, str]] = set()
     with warehouse.transaction():
-        batch = warehouse.new_batch("ingest prices", file, rows_read)
+        batch = warehouse.new_batch("ingest prices", storable(file), rows_read)
         for bars in found.bars:
             key = (bars.instrument.symbol, bars.interval)
             drop = options.replace and key not in replaced | dropped
@@ -382,7 +382,7 @@ def _listed(words: list[str]) -> str:
 def _store_quality(warehouse: Warehouse, batch: int, row: PriceRow) -> None:
     """Keep the row in ``price_quality``, unless the same file came to the same before."""
     values = [
-        row.instrument, row.interval, row.file, row.first_session, row.last_session,
+        row.instrument, row.interval, storable(row.file), row.first_session, row.last_session,
         row.bars_read, row.bars_kept, row.missing_sessions, row.stale_bars, row.impossible_bars,
         row.limit_jumps, row.off_calendar_bars,
         row.adjustment, row.volume_unit, "; ".join(row.notes),
@@ -400,6 +400,6 @@ def _store_refused(warehouse: Warehouse, refused: list[tuple[str, str]]) -> None
     """Keep what was refused as rejects of line 0, so that it can be looked up later."""
     with warehouse.transaction():
         for file in dict.fromkeys(name for name, _ in refused):
-            batch = warehouse.new_batch("ingest prices", file)
+            batch = warehouse.new_batch("ingest prices", storable(file))
             lines = [Reject(0, reason) for name, reason in refused if name == file]
             warehouse.insert("reject", reject_rows(batch, file, lines))

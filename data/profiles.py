@@ -152,9 +152,7 @@ def choose_profile(
     profile = recognise(header)
     for role, column in column_map.items():
         if column not in header:
-            raise UnknownName(
-                "column", column, header, f"{path} has {', '.join(map(repr, header))} (--map {role}=...)"
-            )
+            raise UnknownName("column", column, header, f"{path} has {', '.join(map(repr, header))} (--map {role}=...)")
     profile = replace(profile, roles={**profile.roles, **column_map})
     if "published" in column_map:
         profile = replace(profile, zone=_utc_by_name(column_map["published"]), day_zone=None)

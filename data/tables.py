@@ -113,12 +113,17 @@ def reject_rows(batch: int, file: str, rejects: Sequence[Reject]) -> Any:
     return pa.table(
         {
             "batch_id": pa.array([batch] * len(rejects), pa.int64()),
-            "file": pa.array([file] * len(rejects), pa.string()),
+            "file": pa.array([storable(file)] * len(rejects), pa.string()),
             "line": pa.array([r.line for r in rejects], pa.int64()),
-            "reason": pa.array([r.reason for r in rejects], pa.string()),
+            "reason": pa.array([storable(r.reason) for r in rejects], pa.string()),
             "excerpt": pa.array([r.excerpt for r in rejects], pa.string()),
         }
     )
+
+
+def storable(text: str) -> str:
+    """Return `text` as UTF-8 can have it: names of files may have bytes that are no characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_table(file: str, limit: int = MAX_BYTES) -> Table:

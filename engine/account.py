@@ -67,9 +67,7 @@ class Account:
         self._rules = market_rules
         self._holdings = [_Holdings(len(venue.instruments)) for venue in market.venues]
         self._day = {"costs": 0.0, "borrow": 0.0, "dividends": 0.0}
-        self._terms = AuctionTerms(
-            settings.slippage_bps, settings.impact, settings.participation, settings.leverage
-        )
+        self._terms = AuctionTerms(settings.slippage_bps, settings.impact, settings.participation, settings.leverage)
         for venue, own in zip(market.venues, self._holdings, strict=True):
             own.session = venue.first - 1
             own.price = _known_close(venue, venue.first, through=venue.first - 1)
@@ -177,11 +175,9 @@ class Account:
                 fills.append(self._book_fill(venue, session, auction, order, index, book, result))
             if filled != order.shares:
                 reason = Reason(int(result.reason[index])).name.lower()
+                day = place.session[session].item()
                 self.ledger.unfilled.append(
-                    Unfilled(
-                        order.decision_at, utc(instant), place.session[session].item(), order.instrument,
-                        order.shares, filled, reason,
-                    )  # fmt: skip
+                    Unfilled(order.decision_at, utc(instant), day, order.instrument, order.shares, filled, reason)
                 )
         self.cash = float(result.cash)
         self.ledger.fills += fills
@@ -192,13 +188,10 @@ class Account:
         long, short = self._values(instant, leave_out=None)
         for index, (venue, own) in enumerate(zip(self.market.venues, self._holdings, strict=True)):
             fx = self.fx(index, instant)
-            self.ledger.positions += [
-                PositionRow(
-                    day, venue.instruments[i].symbol, int(own.shares[i]), float(own.price[i]), float(fx[i]),
-                    float(own.shares[i] * own.price[i] * fx[i]),
-                )  # fmt: skip
-                for i in np.flatnonzero(own.shares)
-            ]
+            for i in np.flatnonzero(own.shares):
+                shares, price, rate = int(own.shares[i]), float(own.price[i]), float(fx[i])
+                symbol = venue.instruments[i].symbol
+                self.ledger.positions.append(PositionRow(day, symbol, shares, price, rate, shares * price * rate))
         equity = self.cash + long - short
         self.ledger.equity.append(EquityRow(day, equity, self.cash, long + short, **self._day))
         self._day = dict.fromkeys(self._day, 0.0)
@@ -227,9 +220,7 @@ class Account:
             buy_minimum=np.array([lot.buy_minimum for lot in lots], dtype=np.float64),
             buy_step=np.array([lot.buy_step for lot in lots], dtype=np.float64),
             share_lock=np.array([lot.share_lock for lot in lots]),
-            short_allowed=np.array(
-                [self._rules.short_rule(i.venue, i.symbol, day).allowed for i in place.instruments]
-            ),
+            short_allowed=np.array([self._rules.short_rule(i.venue, i.symbol, day).allowed for i in place.instruments]),
             rates=rates,
             cash=self.cash,
             long_elsewhere=long,
@@ -243,11 +234,11 @@ class Account:
         previous = _known_close(place, session, through=session)
         fractions, ticks = [], []
         for index, instrument in enumerate(place.instruments):
+            listed, number = instrument.listed_on, _session_number(place, session, instrument.listed_on)
             fractions.append(
                 self._rules.limit_fraction(
-                    instrument.venue, instrument.board, day, listed_on=instrument.listed_on,
-                    session_number=_session_number(place, session, instrument.listed_on),
-                )  # fmt: skip
+                    instrument.venue, instrument.board, day, listed_on=listed, session_number=number
+                )
             )
             ticks.append(float(self._rules.tick(instrument.venue, instrument.board, previous[index], day)))
         tick = np.array(ticks)
@@ -340,12 +331,11 @@ class Account:
         instrument = place.instruments[column]
         fx = float(self.fx(venue, instant)[column])
         at, day = utc(instant), place.session[own.session].item()
-        self.ledger.fills.append(
-            Fill(
-                at, at, day, place.mic, kind, instrument.symbol, shares, price, price, instrument.currency, fx,
-                0.0, 0.0, 0.0, 0.0, realized, self.opened_by(venue, column),
-            )  # fmt: skip
-        )
+        change = Fill(
+            at, at, day, place.mic, kind, instrument.symbol, shares, price, price, instrument.currency, fx,
+            0.0, 0.0, 0.0, 0.0, realized, self.opened_by(venue, column),
+        )  # fmt: skip
+        self.ledger.fills.append(change)
 
 
 def _known_close(place: VenueMarket, before: int, through: int) -> Floats:
@@ -368,4 +358,3 @@ def _session_number(place: VenueMarket, session: int, listed_on: date | None) ->
     if listed_on is None or place.session[0].item() > listed_on:
         return None
     return session - int(np.searchsorted(place.session, np.datetime64(listed_on, "D"))) + 1
-

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 import chipwire
@@ -70,9 +72,7 @@ def run_backtest(
     market = load_market(warehouse, universe, settings)
     book, model_id, warnings = _load_book(warehouse, universe, strategy, settings, model)
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
-    account = run_event_driven(
-        market, settings, strategy, book, issuers, load_fees(), load_market_rules(), on_progress
-    )
+    account = run_event_driven(market, settings, strategy, book, issuers, load_fees(), load_market_rules(), on_progress)
     warnings = [*market.warnings, *warnings]
     for mic in sorted(account.uncovered):
         warnings.append(f"{mic}: the fee table does not cover all sessions traded; those paid no fees")
@@ -91,15 +91,24 @@ def _load_book(
             f"there are no signals that {settings.start} to {settings.end} could see",
             "build them with 'chipwire signals', or choose another span",
         )
-    unknown_cutoff, undated = warehouse.rows(
-        load_sql("chipwire.engine", "signal_cautions.sql"), {"model": model_id}
-    )[0]
+    cutoff, undated = warehouse.rows(load_sql("chipwire.engine", "signal_cautions.sql"), {"model": model_id})[0]
     warnings = []
-    if unknown_cutoff:
-        warnings.append("the model's training cut-off is not known: it may have learnt from what followed the headlines")
+    learnt = "it may have learnt from what followed"
+    if cutoff is None:
+        warnings.append(f"the model's training cut-off is not known: {learnt} the headlines")
+    elif early := _count_headlines(book, settings.start, cutoff):
+        older = f"{early} headlines of the run are older than the model's training cut-off {cutoff}"
+        warnings.append(f"{older}: {learnt} them")
     if undated:
         warnings.append(f"{undated} headlines that name an issuer have no publication date and are left out")
     return book, model_id, warnings
+
+
+def _count_headlines(book: SignalBook, first: date, last: date) -> int:
+    """Return how many headlines became available from one day to another, both included, UTC."""
+    days = book.available_at.astype("datetime64[D]")
+    inside = (days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))
+    return len(set(book.columns["headline_id"][inside]))
 
 
 def _fingerprint(market: Market, book: SignalBook | None) -> str:
@@ -123,7 +132,10 @@ def _store(
     fingerprint: str,
     warnings: list[str],
 ) -> RunResult:
-    identity = [strategy.name, strategy.values, settings.as_json(), fingerprint, model_id, chipwire.__version__, ENGINE]
+    identity = [
+        strategy.name, strategy.values, strategy.fingerprint(), settings.as_json(), fingerprint, model_id,
+        chipwire.__version__, ENGINE,
+    ]  # fmt: skip
     run_id = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
     ledger = account.ledger
     with warehouse.transaction():

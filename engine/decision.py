@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from chipwire.data.errors import BadTarget
+from chipwire.data.errors import BadTarget, ChipwireError
 from chipwire.engine import rules
 from chipwire.engine.account import Account, utc
 from chipwire.engine.records import Order, Target, Unfilled
@@ -74,15 +75,15 @@ class Decider:
     def _ask(self, view: PointInTimeView) -> dict[str, float]:
         name = self._strategy.name
         try:
-            answer = self._strategy.decide(view)
+            answer: Any = self._strategy.decide(view)  # whatever it declares, a plugin may return anything
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
+            detail = str(error) if isinstance(error, ChipwireError) else f"{type(error).__name__}: {error}"
             raise BadTarget(name, view.now, detail) from error
         if answer is None:
             return {}
         if not isinstance(answer, Mapping):
             raise BadTarget(name, view.now, f"decide returned {type(answer).__name__}; allowed: a mapping or None")
-        weights = {}
+        weights: dict[str, float] = {}
         for symbol in sorted(answer, key=str):
             value = answer[symbol]
             if symbol not in view.instruments:
@@ -102,7 +103,7 @@ class Decider:
     def _orders(
         self, step: Step, instant: np.datetime64, view: PointInTimeView, weights: dict[str, float]
     ) -> list[Order]:
-        account, place = self._account, self._account.market.venues[step.venue]
+        account = self._account
         held, known = account.held(step.venue), account.known_price(step.venue)
         fx = account.fx(step.venue, instant)
         lots = account.lot_rules(step.venue, step.session)
@@ -133,9 +134,7 @@ class Decider:
             row = (int(wanted), Reason.LOT.name.lower())
         else:
             return
-        account.ledger.unfilled.append(
-            Unfilled(view.now, utc(auction_at), view.session, name, row[0], 0, row[1])
-        )
+        account.ledger.unfilled.append(Unfilled(view.now, utc(auction_at), view.session, name, row[0], 0, row[1]))
 
     def _causes(self, view: PointInTimeView, venue: int, index: int) -> tuple[Cause, ...]:
         """Return the signals behind an order: those on the issuer itself, else what opened it, else its rivals."""

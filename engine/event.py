@@ -240,5 +240,3 @@ class _Driver(bt.Strategy):  # type: ignore[misc]
         data = self.getdatabyname(order.instrument)
         send = self.buy if order.shares > 0 else self.sell
         send(data=data, size=abs(order.shares), asked=order)
-
-

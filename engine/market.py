@@ -148,7 +148,7 @@ def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) ->
         venues.append(_load_venue(warehouse, mic, own, settings, digest, warnings))
     fx = _load_fx(warehouse, chosen, settings, digest)
     for venue in venues:
-        for currency in {instrument.currency for instrument in venue.instruments}:
+        for currency in sorted({instrument.currency for instrument in venue.instruments}):
             _check_fx(fx, currency, venue, warnings)
     return Market(tuple(venues), fx, digest.hexdigest(), tuple(warnings))
 
@@ -301,4 +301,3 @@ def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]
     stale = sum(fx.age_days(currency, instant) > 5.0 for instant in decisions)
     if stale:
         warnings.append(f"{venue.mic}: {stale} sessions use a {currency} rate older than five days (last known)")
-

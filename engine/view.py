@@ -107,7 +107,8 @@ class PointInTimeView:
     ) -> pd.DataFrame:
         """Return the signals available by now; see the protocol for the columns."""
         if not 0 < lookback_days <= LOOKBACK_LIMIT_DAYS:
-            raise ValueError(f"lookback_days={lookback_days} is not allowed: more than 0, at most {LOOKBACK_LIMIT_DAYS}")
+            allowed = f"more than 0, at most {LOOKBACK_LIMIT_DAYS}"
+            raise ValueError(f"lookback_days={lookback_days} is not allowed: {allowed}")
         if self._book is None:
             raise ValueError("this strategy declares reads_signals = False and must not ask for signals")
         instant = _instant(self.now)

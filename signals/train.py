@@ -250,23 +250,22 @@ def build(data: Path, base: Path, out: Path, seed: int, recipe: Recipe) -> dict[
     model = build_classifier(base)
     train(model, tokenizer, parts["train"], recipe, seed)
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        full = Path(scratch) / "float32.onnx"
+    # Nothing in `out` changes until the new model has passed; model.json comes last.
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        full, made = Path(scratch) / "float32.onnx", Path(scratch) / "made"
+        made.mkdir()
         sample = encode(tokenizer, [Example(text, name, 0, "") for text, name, _ in SELFTEST])
         export_onnx(model, sample, full)
-        store_int8(full, out / "model.onnx")
+        store_int8(full, made / "model.onnx")
+        tokenizer.save(str(made / "tokenizer.json"), pretty=False)
+        write_config(model.encoder.config, made / "config.json")
+        run = onnx_runner(made / "model.onnx")
+        check_selftest(run, tokenizer)
         exact = predict(onnx_runner(full), tokenizer, parts["test"])
-    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
-    write_config(model.encoder.config, out / "config.json")
-    run = onnx_runner(out / "model.onnx")
-    check_selftest(run, tokenizer)
-    logits = {name: predict(run, tokenizer, parts[name]) for name in ("validation", "test")}
-    temperature = fit_temperature(logits["validation"], labels_of(parts["validation"]))
-    metrics: dict[str, Any] = {name: measure_by_source(logits[name], parts[name]) for name in logits}
-    metrics["test"]["int8_agreement"] = round(float(np.mean(exact.argmax(1) == logits["test"].argmax(1))), 4)
-    metrics["interval"] = "95%, percentile bootstrap over headlines"
-    facts = describe(corpus, parts, temperature, seed, metrics)
-    (out / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        facts = describe(corpus, parts, seed, *evaluate(run, tokenizer, parts, exact))
+        (made / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        for name in ("config.json", "tokenizer.json", "model.onnx", "model.json"):
+            (made / name).replace(out / name)
     return facts
 
 
@@ -293,6 +292,27 @@ def check_selftest(run: Callable[[Batch], Floats], tokenizer: Any) -> None:
                 f"self-test: '{row.headline}' for {row.target} is read as {LABELS[best]}, "
                 f"not {LABELS[row.label]}; train longer or with another --seed"
             )
+
+
+def evaluate(
+    run: Callable[[Batch], Floats], tokenizer: Any, parts: dict[str, list[Example]], exact: Floats
+) -> tuple[float, dict[str, Any]]:
+    """Return the temperature fitted on validation, and the measures on validation and test.
+
+    Parameters
+    ----------
+    run, tokenizer
+        The model as it ships.
+    parts : dict of str to list of Example
+        Rows of each split.
+    exact : ndarray of shape (test rows, labels)
+        Logits of the float32 graph on the test rows, to compare labels with.
+    """
+    logits = {name: predict(run, tokenizer, parts[name]) for name in ("validation", "test")}
+    metrics: dict[str, Any] = {name: measure_by_source(logits[name], parts[name]) for name in logits}
+    metrics["test"]["int8_agreement"] = round(float(np.mean(exact.argmax(1) == logits["test"].argmax(1))), 4)
+    metrics["interval"] = "95%, percentile bootstrap over headlines"
+    return fit_temperature(logits["validation"], labels_of(parts["validation"])), metrics
 
 
 def labels_of(rows: Sequence[Example]) -> NDArray[np.int64]:
@@ -324,7 +344,7 @@ def write_config(config: Any, path: Path) -> None:
 
 
 def describe(
-    corpus: Corpus, parts: dict[str, list[Example]], temperature: float, seed: int, metrics: dict[str, Any]
+    corpus: Corpus, parts: dict[str, list[Example]], seed: int, temperature: float, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the facts that ``model.json`` states."""
     used = Counter(row.source for row in corpus.examples)

@@ -49,8 +49,10 @@ class Parameter:
         """
         try:
             parsed = _BOOLS[str(value).lower()] if self.kind is bool else self.kind(value)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadParameter(self.name, value, self.allowed()) from error
+        if self.kind is int and isinstance(value, float) and parsed != value:
+            raise BadParameter(self.name, value, self.allowed())
         if self.kind in (int, float):
             low = -math.inf if self.low is None else self.low
             high = math.inf if self.high is None else self.high
@@ -185,3 +187,7 @@ class Strategy:
         An instrument left out, or None for all, means no order; 0 means exit.
         """
         raise TypeError(f"{type(self).__name__} does not implement decide(view)")
+
+    def fingerprint(self) -> str:
+        """Return a digest of what was read besides the view, such as a file: a part of the run's identity."""
+        return ""

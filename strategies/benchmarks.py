@@ -33,7 +33,12 @@ class BuyAndHold(Strategy):
     name = "buy-and-hold"
     reads_signals = False
 
+    def __init__(self, **values: object) -> None:
+        super().__init__(**values)
+        self._bought: set[str] = set()
+
     def decide(self, view: View) -> Mapping[str, float] | None:
-        """Return 1/n for what is not held yet."""
-        missing = [instrument for instrument in view.instruments if not view.positions.get(instrument)]
+        """Return 1/n for what was never held and has a price; what was delisted is not bought again."""
+        self._bought.update(view.positions)
+        missing = [name for name in view.instruments if name not in self._bought and view.last_price(name) > 0]
         return dict.fromkeys(missing, 1.0 / len(view.universe))

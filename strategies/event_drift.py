@@ -62,6 +62,8 @@ class EventDrift(Strategy):
         listings = listings_of(view)
         ranked = sorted(by_issuer.items(), key=lambda item: (-abs(float(item[1])), str(item[0])))
         for issuer, size in ranked:
+            if size == 0:
+                continue  # as much good news as bad says nothing
             sign = 1.0 if size > 0 else -1.0
             for instrument in listings.get(str(issuer), ()):
                 if instrument not in view.instruments:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from chipwire.data.errors import InputError
@@ -14,8 +15,9 @@ from chipwire.strategies.base import Parameter, Strategy, View
 class TargetsFile(Strategy):
     """Read ``instrument``, ``weight`` and ``date`` (session) or ``at`` (UTC instant) from a csv or parquet file.
 
-    A row with ``date`` is decided before that session's auction; one with ``at`` at the venue's first decision at
-    or after that instant. Where several rows of one instrument fall to one decision, the latest counts.
+    A row with ``date`` is decided before that session's auction, or the venue's next one where it was closed on
+    that day; one with ``at`` at the venue's first decision at or after that instant. Where several rows of one
+    instrument fall to one decision, the latest counts.
     """
 
     name = "targets-file"
@@ -24,8 +26,9 @@ class TargetsFile(Strategy):
 
     def __init__(self, **values: object) -> None:
         super().__init__(**values)
-        self._path = Path(self.values["path"])
-        self._by_session, self._by_instant = _read_targets(self._path)
+        self._path = self.values["path"]
+        self._by_day, self._by_instant = _read_targets(self._path)
+        self._decided: dict[str, date] = {}
         self._checked = False
 
     def decide(self, view: View) -> Mapping[str, float] | None:
@@ -33,14 +36,24 @@ class TargetsFile(Strategy):
         if not self._checked:
             self._check_instruments(view)
         own = set(view.instruments)
-        wanted = {name: weight for name, weight in self._by_session.get(view.session, {}).items() if name in own}
+        wanted: dict[str, float] = {}
+        day = self._decided.get(view.venue, view.session - timedelta(days=1))
+        self._decided[view.venue] = view.session
+        while day < view.session:
+            day += timedelta(days=1)
+            wanted.update((name, weight) for name, weight in self._by_day.get(day, {}).items() if name in own)
         for at, name, weight in self._by_instant:
             if name in own and at <= view.now and (view.since is None or at > view.since):
                 wanted[name] = weight
         return wanted
 
+    def fingerprint(self) -> str:
+        """Return a digest of the file's rows: the path alone does not say what was traded."""
+        rows = repr((sorted(self._by_day.items()), self._by_instant))
+        return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
+
     def _check_instruments(self, view: View) -> None:
-        named = {name for rows in self._by_session.values() for name in rows} | {row[1] for row in self._by_instant}
+        named = {name for rows in self._by_day.values() for name in rows} | {row[1] for row in self._by_instant}
         unknown = sorted(named - set(view.universe))
         if unknown:
             raise InputError(
@@ -50,8 +63,8 @@ class TargetsFile(Strategy):
         self._checked = True
 
 
-def _read_targets(path: Path) -> tuple[dict[date, dict[str, float]], list[tuple[datetime, str, float]]]:
-    """Return weights by session, and (instant, instrument, weight) in the order of time.
+def _read_targets(path: str) -> tuple[dict[date, dict[str, float]], list[tuple[datetime, str, float]]]:
+    """Return weights by day, and (instant, instrument, weight) in the order of time.
 
     Raises
     ------
@@ -60,34 +73,36 @@ def _read_targets(path: Path) -> tuple[dict[date, dict[str, float]], list[tuple[
     """
     import pandas as pd
 
-    if not str(path) or not path.is_file():
-        raise InputError(f"targets-file: path={str(path)!r} is not a file; give one with -p path=FILE")
+    if not Path(path).is_file():
+        raise InputError(f"targets-file: path={path!r} is not a file; give one with -p path=FILE")
     try:
-        if path.suffix == ".parquet":
+        if Path(path).suffix == ".parquet":
             frame = pd.read_parquet(path).astype(str)
         else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            # Blank lines are read, so that the numbers of the lines are right, and left out.
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False).fillna("")
+            frame = frame[(frame != "").any(axis=1)]
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
     when = "date" if "date" in frame.columns else "at"
     missing = sorted({"instrument", "weight", when} - set(frame.columns))
     if missing:
         columns = ", ".join(map(str, frame.columns))
-        raise InputError(f"{path}: column '{missing[0]}' is missing; found {columns}; needed: instrument, weight, date or at")
-    by_session: dict[date, dict[str, float]] = {}
+        needed = "needed: instrument, weight, date or at"
+        raise InputError(f"{path}: column '{missing[0]}' is missing; found {columns}; {needed}")
+    by_day: dict[date, dict[str, float]] = {}
     by_instant: list[tuple[datetime, str, float]] = []
-    for line, (moment, name, text) in enumerate(
-        zip(frame[when], frame["instrument"], frame["weight"], strict=True), start=2
-    ):
+    for row, moment, name, text in zip(frame.index, frame[when], frame["instrument"], frame["weight"], strict=True):
+        line = int(row) + 2
         weight = _weight(text, path, line, name)
         if when == "date":
-            by_session.setdefault(_day(moment, path, line), {})[name] = weight
+            by_day.setdefault(_day(moment, path, line), {})[name] = weight
         else:
             by_instant.append((_instant(moment, path, line), name, weight))
-    return by_session, sorted(by_instant, key=lambda row: row[0])
+    return by_day, sorted(by_instant, key=lambda row: row[0])
 
 
-def _weight(text: str, path: Path, line: int, name: str) -> float:
+def _weight(text: str, path: str, line: int, name: str) -> float:
     try:
         weight = float(text)
     except ValueError:
@@ -97,14 +112,14 @@ def _weight(text: str, path: Path, line: int, name: str) -> float:
     return weight
 
 
-def _day(text: str, path: Path, line: int) -> date:
+def _day(text: str, path: str, line: int) -> date:
     try:
         return date.fromisoformat(text[:10])
     except ValueError as error:
         raise InputError(f"{path} line {line}: date {text!r} is not YYYY-MM-DD") from error
 
 
-def _instant(text: str, path: Path, line: int) -> datetime:
+def _instant(text: str, path: str, line: int) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

@@ -45,6 +45,4 @@ class ThemeMomentum(Strategy):
         listings = listings_of(view)
         strengths = strength_by_issuer(signals, listings)
         places = strongest(strengths, self.values["top_k"], self.values["threshold"], short=self.values["short"])
-        return split_over_listings(
-            places, self.values["gross"] / self.values["top_k"], listings, view.instruments
-        )
+        return split_over_listings(places, self.values["gross"] / self.values["top_k"], listings, view.instruments)

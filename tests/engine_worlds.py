@@ -28,7 +28,8 @@ RUN_TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", 
 TABLES = ("bar", "fx_rate", "corporate_action", "headline", "model", "score", "signal", *RUN_TABLES)
 SIGNAL_TABLES = {
     "headline": "headline_id title language published_at available_at batch_id",
-    "score": "headline_id issuer model_id p_negative p_neutral p_positive p_ai_models p_localization p_sanctions batch_id",
+    "score": "headline_id issuer model_id p_negative p_neutral p_positive p_ai_models p_localization p_sanctions "
+    "batch_id",
     "signal": "headline_id issuer theme model_id linker available_at via value relevance novelty theme_weight "
     "half_life_days",
 }

@@ -39,7 +39,8 @@ class Desk:
         """Begin the session if need be, trade, mark; orders by symbol with '.' written '_'."""
         self.begin(session)
         at = worlds.utc(f"{session}T00:00:00")
-        wanted = [Order(at, symbol.removeprefix("n").replace("_", "."), shares, causes) for symbol, shares in orders.items()]
+        named = {symbol.removeprefix("n").replace("_", "."): shares for symbol, shares in orders.items()}
+        wanted = [Order(at, symbol, shares, causes) for symbol, shares in named.items()]
         fills = self.account.trade(0, self.row(session), auction, wanted)
         self.account.mark(0, self.row(session), auction)
         return fills

@@ -21,7 +21,8 @@ def shares(account):
 
 
 def unfilled(account):
-    return [(row.session.isoformat(), row.instrument, row.wanted, row.filled, row.reason) for row in account.ledger.unfilled]
+    rows = account.ledger.unfilled
+    return [(row.session.isoformat(), row.instrument, row.wanted, row.filled, row.reason) for row in rows]
 
 
 # --- sizing ------------------------------------------------------------------------------------------------
@@ -93,7 +94,9 @@ def test_a_position_is_followed_to_its_weight(world):
     assert shares(account)[1] == ("2024-01-04", "NVDA", math.floor(0.5 * equity / 125.0) - 5_000)
 
 
-@pytest.mark.parametrize(("weight", "sent"), [(0.519, False), (0.521, True), (0.481, False), (0.479, True), (0.0, True)])
+@pytest.mark.parametrize(
+    ("weight", "sent"), [(0.519, False), (0.521, True), (0.481, False), (0.479, True), (0.0, True)]
+)
 def test_the_band_leaves_small_changes_alone(world, weight, sent):
     world.flat("NVDA", "2024-01-02", "2024-01-04", 100.0)
     plan = {"2024-01-03": {"NVDA": 0.5}, "2024-01-04": {"NVDA": weight}}

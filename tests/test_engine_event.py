@@ -1,4 +1,4 @@
-"""Whole runs, event by event: prices of fills, cash, identities that hold on any data, and a plain backtrader beside."""
+"""Whole runs, event by event: prices of fills, cash, identities on any data, and a plain backtrader beside."""
 
 import datetime as dt
 import importlib.util
@@ -87,9 +87,7 @@ def test_sales_pay_for_purchases_of_the_same_auction(world):
 def test_short_cash_scales_all_purchases_of_the_auction(world):
     # The open is 25% above the known close: 0.6 and 0.4 of equity cost 1.25 of it.
     world.bars("NVDA", {"2024-01-02": 100.0, "2024-01-03": 125.0}).bars("AMD", {"2024-01-02": 40.0, "2024-01-03": 50.0})
-    account = world.simulate(
-        Script({"2024-01-03": {"NVDA": 0.6, "AMD": 0.4}}), settings("2024-01-02", "2024-01-03")
-    )
+    account = world.simulate(Script({"2024-01-03": {"NVDA": 0.6, "AMD": 0.4}}), settings("2024-01-02", "2024-01-03"))
     assert moves(account) == [("AMD", 8_000), ("NVDA", 4_800)]
     assert unfilled(account) == [("AMD", 10_000, 8_000, "cash"), ("NVDA", 6_000, 4_800, "cash")]
     assert account.cash == 0.0
@@ -99,7 +97,7 @@ def test_a_suspended_share_is_not_sold_until_it_trades_again(world):
     three_venues(world)
     world.warehouse.run("DELETE FROM bar WHERE instrument = '688981.SS' AND session = DATE '2024-01-04'")
     world.warehouse.run("UPDATE bar SET volume = 0 WHERE instrument = '688981.SS' AND session = DATE '2024-01-05'")
-    out = dict.fromkeys(("2024-01-04", "2024-01-05", "2024-01-08"), {"688981.SS": 0.0})
+    out = {f"2024-01-{day}": {"688981.SS": 0.0} for day in ("04", "05", "08")}
     account = world.simulate(Script({"2024-01-03": {"688981.SS": 0.2}, **out}), settings("2024-01-02", "2024-01-12"))
     assert [(fill.session.day, fill.shares) for fill in account.ledger.fills] == [(3, 28_000), (8, -28_000)]
     assert unfilled(account) == [("688981.SS", -28_000, 0, "no_bar"), ("688981.SS", -28_000, 0, "suspended")]
@@ -162,7 +160,7 @@ def random_weights(seed):
     return Script(plan)
 
 
-@pytest.fixture(params=[("open", 1), ("close", 3)], ids=["open", "close"])
+@pytest.fixture(params=[("open", 1), ("close", 7)], ids=["open", "close"])
 def rough(request, world, monkeypatch):
     """Return the account of a rough run, its settings, and every order that was sent."""
     orders = []
@@ -287,9 +285,7 @@ def test_one_instrument_without_costs_as_backtraders_own_broker_does_it(world, s
     given = settings(start, end, capital=100_000.0)
     market = world.bars("NVDA", bars).market(given)
     plan = Script({s: {"NVDA": w} for s, w in weights.items()})
-    account = event.run_event_driven(
-        market, given, plan, None, {"NVDA": "NVIDIA"}, FeeTable(()), load_market_rules()
-    )
+    account = event.run_event_driven(market, given, plan, None, {"NVDA": "NVIDIA"}, FeeTable(()), load_market_rules())
 
     values, sizes = [], []
 

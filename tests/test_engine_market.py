@@ -167,7 +167,8 @@ def fingerprint(world, **changes):
 
 def test_the_fingerprint_follows_what_the_run_reads_and_nothing_else(world):
     def fresh(price=10.0, rate=7.0):
-        world.clear().flat("NVDA", "2023-12-01", "2024-01-05", 10.0).flat("688981.SS", "2024-01-02", "2024-01-05", price)
+        world.clear().flat("NVDA", "2023-12-01", "2024-01-05", 10.0)
+        world.flat("688981.SS", "2024-01-02", "2024-01-05", price)
         return world.fx("CNY", {"2023-12-28": rate})
 
     known = fingerprint(fresh())

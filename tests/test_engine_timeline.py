@@ -76,8 +76,9 @@ def test_half_days_close_early_and_are_decided_before_that(world):
 
 
 @pytest.mark.parametrize(
-    ("session", "opens"), [("2024-03-08", "14:30"), ("2024-03-11", "13:30"), ("2024-11-01", "13:30"), ("2024-11-04", "14:30")]
-)  # fmt: skip
+    ("session", "opens"),
+    [("2024-03-08", "14:30"), ("2024-03-11", "13:30"), ("2024-11-01", "13:30"), ("2024-11-04", "14:30")],
+)
 def test_new_york_keeps_its_own_clock_when_summer_time_changes(world, session, opens):
     found = lines(*clock(world, session, session, symbols=("NVDA",)))
     assert found[1] == f"{session[-2:]} {opens} open XNYS"

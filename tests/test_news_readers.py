@@ -100,7 +100,7 @@ def test_csv_gives_back_what_the_standard_writer_wrote(tmp_path: Path, table: li
 
 def test_a_quote_that_is_never_closed_costs_its_own_line(write: Write) -> None:
     good = [f'2024-01-{day:02d},"Maker {day}, ships",x' for day in range(1, 21)]
-    lines = good[:5] + ['2024-02-01,"Broken title,x'] + good[5:]
+    lines = [*good[:5], '2024-02-01,"Broken title,x', *good[5:]]
     found, rejected = csv_rows(write("x.csv", "\n".join(["date,title,source", *lines]) + "\n"), date=0)
     assert len(found) == 20
     assert [line for line, _ in rejected] == [7]

@@ -191,6 +191,20 @@ def test_options_are_checked_before_any_file(warehouse):
             ingest_prices(warehouse, ["-"], UNIVERSE, **options)
 
 
+def test_a_file_name_that_is_no_utf_8_is_stored_as_far_as_it_can_be(warehouse, tmp_path):
+    folder = tmp_path / "h\udce9"
+    try:
+        folder.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("the file system takes UTF-8 names only")
+    put(folder, "0981.HK.csv", GOOD + "2024-06-10,17,18,17,17.5,10\n")
+    put(folder, "other.csv", GOOD)
+    put(folder, "fx.csv", "date,USDCNY\n2024-06-03,7.11\n")
+    summary = ingest_prices(warehouse, [str(folder)], UNIVERSE)
+    assert (summary.added, summary.rejected, len(summary.refused)) == (3, 1, 1)
+    assert all("h?" in file for (file,) in warehouse.rows("SELECT file FROM reject"))
+
+
 def test_only_stale_rows_add_nothing_and_say_so(warehouse, tmp_path):
     path = put(tmp_path, "0981.HK.csv", HEAD + "2024-06-03,17,17,17,17,0\n2024-06-04,17,17,17,17,0\n")
     (row,) = ingest_prices(warehouse, [path], UNIVERSE).rows
