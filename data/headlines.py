@@ -264,6 +264,8 @@ def _text(value: Any) -> str:
     """Return a cell as text; '' for None, and for what holds other values."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        raise BadRow("not valid UTF-8")
     return "" if value is None or isinstance(value, (dict, list, bool)) else str(value)
 
 

@@ -269,7 +269,7 @@ class _Ingest:
         except UnicodeDecodeError as error:
             reason = f"is not valid {encoding.upper()} at byte {error.start:,}; save it as UTF-8"
             raise UnreadableInput(source.path, reason) from None
-        name = self._source or ("stdin" if source.path == STDIN else Path(source.path).name.partition(".")[0])
+        name = self._source or ("stdin" if source.path == STDIN else Path(source.path.removesuffix(".gz")).stem)
         try:
             article = read_article(text, self._zone)
             self._take(iter([article_headline(article, source=name, given=self._given)]))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chipwire.data.errors import UnreadableInput
-from chipwire.data.files import ByteSource
+from chipwire.data.files import STREAM_LIMIT, ByteSource
 from chipwire.data.lines import LINE_BYTES, Line, read_lines, text_encoding
 from chipwire.data.tables import Reject
 from chipwire.data.text import excerpt
@@ -196,7 +196,10 @@ def _is_row(line: str, delimiter: str, width: int, date: int | None) -> bool:
     cells = _cells(line, delimiter)
     if cells is None or len(cells) != width:
         return False
-    return width > 2 if date is None else bool(_DATE_START.match(cells[date]))
+    if date is None:
+        # The end of a quoted cell is told from a row by its lone quote.
+        return width > 2 and line.count('"') % 2 == 0
+    return bool(_DATE_START.match(cells[date]))
 
 
 # --- JSON ------------------------------------------------------------------------------------------------
@@ -333,12 +336,26 @@ def read_parquet(source: ByteSource) -> Iterator[Chunk]:
     done = 0
     try:
         file = pq.ParquetFile(io.BytesIO(source.whole(PARQUET_BYTES)))
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+        count = max(file.metadata.num_rows, 1)
+        unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        if unpacked > STREAM_LIMIT:
+            raise UnreadableInput(source.path, f"more than {STREAM_LIMIT >> 20:,} MiB after unpacking; split it")
+        # Rows of long bodies come in smaller chunks.
+        at_once = max(1, min(CHUNK_ROWS, CHUNK_BYTES * count // max(unpacked, 1)))
+        for batch in file.iter_batches(batch_size=at_once):
             yield _arrow_chunk(batch, done)
             done += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UnreadableInput(source.path, f"is not a whole parquet file ({reason}); download it again") from None
+
+
+def _decoded(value: bytes) -> str | bytes:
+    """Return text, or the bytes as they are where they are no UTF-8, for the row to be rejected."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _arrow_chunk(batch: Any, done: int) -> Chunk:
@@ -353,12 +370,14 @@ def _arrow_chunk(batch: Any, done: int) -> Chunk:
             values = values.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.string())
         elif pa.types.is_date(values.type):
             values = values.cast(pa.date32()).cast(pa.string())
-        return list(values.to_pylist())
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            values = values.cast(pa.large_binary())
+        return [_decoded(value) if isinstance(value, bytes) else value for value in values.to_pylist()]
 
     return Chunk(
         tuple(batch.schema.names),
         list(range(done + 1, done + batch.num_rows + 1)),
         [],
         column,
-        lambda i: str(batch.slice(i, 1).to_pylist()[0]),
+        lambda i: ", ".join(str(column(name)[i]) for name in batch.schema.names),
     )

@@ -118,23 +118,25 @@ class Decider:
             leaves = wanted[index] == 0 and held[index] != 0
             if shares[index] and (leaves or size >= account.settings.band * view.equity):
                 orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index)))
-            elif not shares[index] and weights.get(name) and not held[index]:
-                self._note_unsized(step, view, name, wanted[index])
+            elif weights.get(name) and not held[index]:
+                self._note_unsent(step, view, name, wanted[index], int(shares[index]))
         return orders
 
-    def _note_unsized(self, step: Step, view: PointInTimeView, name: str, wanted: float) -> None:
-        """Note a wish that gave no order: less than a lot, or no price or rate known yet to size it by."""
+    def _note_unsent(self, step: Step, view: PointInTimeView, name: str, wanted: float, shares: int) -> None:
+        """Note a wish that gave no order: below the band or a lot, or no price or rate known yet to size it by."""
         account = self._account
         place = account.market.venues[step.venue]
         auction_at = (place.open_at if account.settings.fill == "open" else place.close_at)[step.session]
-        if math.isnan(wanted):
-            unpriced = math.isnan(view.last_price(name))
-            row = (0, (Reason.NO_BAR if unpriced else Reason.NO_FX).name.lower())
+        if shares:
+            asked, reason = shares, Reason.BAND
+        elif math.isnan(wanted):
+            asked, reason = 0, Reason.NO_BAR if math.isnan(view.last_price(name)) else Reason.NO_FX
         elif wanted:
-            row = (int(wanted), Reason.LOT.name.lower())
+            asked, reason = int(wanted), Reason.LOT
         else:
             return
-        account.ledger.unfilled.append(Unfilled(view.now, utc(auction_at), view.session, name, row[0], 0, row[1]))
+        row = Unfilled(view.now, utc(auction_at), view.session, name, asked, 0, reason.name.lower())
+        account.ledger.unfilled.append(row)
 
     def _causes(self, view: PointInTimeView, venue: int, index: int) -> tuple[Cause, ...]:
         """Return the signals behind an order: those on the issuer itself, else what opened it, else its rivals."""

@@ -39,6 +39,7 @@ class Reason(IntEnum):
     CASH = 9
     LEVERAGE = 10
     NO_FX = 11  # no exchange rate into the base currency
+    BAND = 12  # an opening smaller than the run's band, so that no order was sent
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def load_signals(warehouse: Warehouse, settings: Settings, model_id: str, linker
     span = {
         "model": model_id,
         "linker": linker,
-        "start": datetime.combine(settings.start, datetime.min.time()) - timedelta(days=LOOKBACK_LIMIT_DAYS),
+        "start": datetime.combine(settings.start, datetime.min.time())
+        - timedelta(days=LOOKBACK_LIMIT_DAYS, minutes=settings.latency_minutes),
         "end": datetime.combine(settings.end, datetime.max.time()),
     }
     table = warehouse.arrow(load_sql("chipwire.engine", "signals.sql"), span)

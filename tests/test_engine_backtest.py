@@ -218,8 +218,8 @@ def test_without_scores_and_without_signals_the_next_step_is_named(world):
         ("2023-12-31", None),
         (
             "2024-01-05",
-            "2 headlines of the run are older than the model's training cut-off 2024-01-05: "
-            "it may have learnt from what followed them",
+            "2 headlines of the run are older than the model's training cut-off 2024-01-05: it may have learnt from "
+            + "what followed them",
         ),
     ],
 )

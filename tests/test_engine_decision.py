@@ -105,6 +105,14 @@ def test_the_band_leaves_small_changes_alone(world, weight, sent):
     assert unfilled(account) == []
 
 
+def test_an_opening_below_the_band_is_not_sent_but_noted(world):
+    world.flat("NVDA", "2024-01-02", "2024-01-03", 100.0).flat("AMD", "2024-01-02", "2024-01-03", 50.0)
+    plan = {"2024-01-03": {"NVDA": 0.019, "AMD": 0.021}}
+    account = world.simulate(worlds.Script(plan), settings("2024-01-02", "2024-01-03", band=0.02))
+    assert shares(account) == [("2024-01-03", "AMD", 420)]
+    assert unfilled(account) == [("2024-01-03", "NVDA", 190, 0, "band")]
+
+
 def test_the_band_never_holds_back_an_exit(world):
     # The position is 0.5% of equity, a quarter of the band.
     world.flat("NVDA", "2024-01-02", "2024-01-04", 100.0)

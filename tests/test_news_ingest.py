@@ -141,6 +141,15 @@ def test_json_lines_and_parquet_give_what_csv_gives(warehouse: Warehouse, tmp_pa
     assert {item[0] for item in summary.skipped} == {str(tmp_path / "w.duckdb"), str(tmp_path / "w.duckdb.lock")}
 
 
+def test_text_that_is_no_text_in_parquet_costs_its_row(warehouse: Warehouse, tmp_path: Path) -> None:
+    good, bad = "Maker ships".encode(), b"Maker \xff"
+    columns = {"title": pa.array([good, bad], pa.binary()).view(pa.string()), "published": ["2024-07-01T09:30Z"] * 2}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    summary = ingest_news(warehouse, [tmp_path / "x.parquet"])
+    assert (summary.added, summary.rejected) == (1, 1)
+    assert warehouse.rows("SELECT line, reason FROM reject") == [(2, "not valid UTF-8")]
+
+
 def test_a_feed_and_standard_input(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     feed = (
         '<rss version="2.0"><channel><title>Example Feed</title><item><title>Maker &amp;#38; co ship</title>'

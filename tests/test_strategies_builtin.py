@@ -136,7 +136,9 @@ def test_news_before_the_first_decision_is_no_event(america):
 
 
 def test_drift_wants_novel_and_clear_events_of_its_themes(america):
-    america.signal("NVIDIA", "2024-01-03T20:00", 0.9, novelty=0.49).signal("AMD", "2024-01-03T20:00", 0.9, relevance=0.4)
+    america.signal("NVIDIA", "2024-01-03T20:00", 0.9, novelty=0.49).signal(
+        "AMD", "2024-01-03T20:00", 0.9, relevance=0.4
+    )
     america.signal("INTEL", "2024-01-03T20:00", 0.9, theme="localization")
     account = run(america, EventDrift(themes="sanctions", threshold=0.4))
     assert fills(account) == []
