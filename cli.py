@@ -90,7 +90,7 @@ def ingest() -> None:
 @ingest.command("news")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--map", "column_map", metavar="ROLE=COLUMN,...",
-              help="Columns by role: title, summary, body, url, source, published, first_seen, ticker, ...")  # fmt: skip
+              help="Columns by role: title, summary, body, url, source, published, first_seen, ...")  # fmt: skip
 @click.option("--tz", metavar="ZONE", help="IANA zone of times written without one, e.g. America/New_York.")
 @click.option("--published", metavar="WHEN", help="Publication date or instant of articles that carry none.")
 @click.option("--source", metavar="NAME", help="Publisher, where the input does not say.")
@@ -256,13 +256,15 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--impact", type=float, default=0.0, show_default=True, help="Square-root impact coefficient.")
 @click.option("--participation", type=float, default=0.1, show_default=True, help="Largest part of a bar's volume.")
 @click.option("--leverage", type=float, default=1.0, show_default=True, help="Largest gross exposure over equity.")
-@click.option("--band", type=float, default=0.01, show_default=True, help="Part of equity under which nothing trades.")
+@click.option("--band", type=float, default=0.01, show_default=True, help="Part of equity too small to trade.")
 @click.option("--latency-minutes", type=float, default=0.0, show_default=True, help="News is known so much later.")
 @click.option("--cutoff-minutes", type=float, help="Decide so long before the auction [default: the venue's own].")
 @click.option("--model", help="Model id or name [default: the one that scored last].")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @pass_app
-def backtest(app: App, /, strategy: str, params: tuple[str, ...], model: str | None, as_json: bool, **given: Any) -> None:
+def backtest(
+    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, as_json: bool, **given: Any
+) -> None:
     """Trade a strategy on the stored signals and prices, event by event, under each venue's rules.
 
     Example: chipwire backtest theme-momentum -p top_k=3 --start 2024-07-01 --end 2025-09-30

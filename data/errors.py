@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from datetime import datetime
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 
@@ -88,9 +87,7 @@ class WriteFailed(WarehouseError):
     """A write did not reach the disk."""
 
     def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(
-            f"writing {path} failed ({detail}); free space or check permissions, then run it again"
-        )
+        super().__init__(f"writing {path} failed ({detail}); free space or check permissions, then run it again")
 
 
 # --- input -----------------------------------------------------------------------------------------------

@@ -218,8 +218,10 @@ class RowReader:
         stamp, dated_by = (own, "row") if self._given is None and own else _date(own, "row", self._given)
         short = clean_line(_text(summary)) if summary else ""
         long = clean_body(_text(body)) if body else ""
-        check_length(short, "summary")
-        check_length(long, "body")
+        if short:
+            check_length(short, "summary")
+        if long:
+            check_length(long, "body")
         return Headline(
             headline_id(title, own, long),
             title,
@@ -256,8 +258,9 @@ class RowReader:
         text = _text(value).strip()
         if not text:
             return None
+        seen = parse_stamp(text, self._profile.first_seen_zone or self._profile.zone)
         # A sighting known by its day alone was made by the end of that day.
-        return available_at(parse_stamp(text, self._profile.first_seen_zone or self._profile.zone), None)
+        return available_at(seen, None) if seen.precision == "day" else seen.at
 
 
 def _text(value: Any) -> str:

@@ -71,6 +71,9 @@ def detect_language(text: str, stated: str = "und") -> str:
         What the feed says, as `feed_language` gives it. It decides where the script does not contradict it.
     """
     if text.isascii():
+        # Most headlines: plain letters, and no word that is frequent elsewhere.
+        if stated in _NOT_LATIN and _ANY_OTHER.isdisjoint(text.lower().split()) and _LATIN.search(text):
+            return "en"
         return _latin(text, stated)
     latin = len(_LATIN.findall(text))
     # An ideograph or syllable carries about as much as a Latin word; names of models and firms stay Latin.
@@ -100,8 +103,6 @@ def _latin(text: str, stated: str) -> str:
     """Return the language of Latin text: the feed's word, else the better evidence, else English or 'und'."""
     if stated not in _NOT_LATIN:
         return stated
-    if text.isascii() and _ANY_OTHER.isdisjoint(text.lower().split()) and _LATIN.search(text):
-        return "en"
     words = set(_WORD.findall(text.lower()))
     if not words:
         return "und"

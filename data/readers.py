@@ -213,7 +213,11 @@ def _parse_json(text: str) -> Any:
     # Counting is cheap; only lines with many brackets need the real depth.
     if text.count("[") + text.count("{") > JSON_DEPTH and _depth(text) > JSON_DEPTH:
         raise ValueError(f"nested deeper than {JSON_DEPTH}")
-    return _DECODER.decode(text)
+    text = text.strip()
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
 
 
 def _depth(text: str) -> int:
@@ -343,7 +347,7 @@ def read_parquet(source: ByteSource) -> Iterator[Chunk]:
         # Rows of long bodies come in smaller chunks.
         at_once = max(1, min(CHUNK_ROWS, CHUNK_BYTES * count // max(unpacked, 1)))
         for batch in file.iter_batches(batch_size=at_once):
-            yield _arrow_chunk(batch, done)
+            yield _arrow_chunk(source.path, batch, done)
             done += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -358,26 +362,34 @@ def _decoded(value: bytes) -> str | bytes:
         return value
 
 
-def _arrow_chunk(batch: Any, done: int) -> Chunk:
+def _arrow_column(path: str, batch: Any, name: str) -> list[Any]:
     import pyarrow as pa
 
-    def column(name: str) -> list[Any]:
-        values = batch.column(batch.schema.names.index(name))
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if pa.types.is_timestamp(values.type):
-            zone = "UTC" if values.type.tz else None
-            values = values.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.string())
-        elif pa.types.is_date(values.type):
-            values = values.cast(pa.date32()).cast(pa.string())
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            values = values.cast(pa.large_binary())
+    values = batch.column(batch.schema.names.index(name))
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_timestamp(values.type):
+        zone = "UTC" if values.type.tz else None
+        values = values.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.string())
+    elif pa.types.is_date(values.type):
+        values = values.cast(pa.date32()).cast(pa.string())
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        values = values.cast(pa.large_binary())
+    try:
         return [_decoded(value) if isinstance(value, bytes) else value for value in values.to_pylist()]
+    except UnicodeDecodeError as error:
+        raise UnreadableInput(path, f"column '{name}' holds lists of text that is no UTF-8 ({error.reason})") from None
+
+
+def _arrow_chunk(path: str, batch: Any, done: int) -> Chunk:
+    def row_text(i: int) -> str:
+        row = batch.slice(i, 1)
+        return ", ".join(str(_arrow_column(path, row, name)[0]) for name in batch.schema.names)
 
     return Chunk(
         tuple(batch.schema.names),
         list(range(done + 1, done + batch.num_rows + 1)),
         [],
-        column,
-        lambda i: ", ".join(str(column(name)[i]) for name in batch.schema.names),
+        lambda name: _arrow_column(path, batch, name),
+        row_text,
     )

@@ -140,9 +140,7 @@ class Warehouse:
         rows = self.rows(sql, params, **tables)
         return rows[0][0] if rows else None
 
-    def frame(
-        self, sql: str, params: Params = (), **tables: Any
-    ) -> pd.DataFrame:
+    def frame(self, sql: str, params: Params = (), **tables: Any) -> pd.DataFrame:
         """Run one statement and return a pandas frame."""
         with self._named(tables):
             return self._relation(sql, params).df()  # type: ignore[no-any-return]  # duckdb has no stubs here
@@ -152,9 +150,7 @@ class Warehouse:
         with self._named(tables):
             return self._relation(sql, params).to_arrow_table()
 
-    def batches(
-        self, sql: str, params: Params = (), *, size: int = 100_000
-    ) -> Iterator[pa.RecordBatch]:
+    def batches(self, sql: str, params: Params = (), *, size: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Run one statement on a cursor of its own and yield Arrow batches of at most `size` rows.
 
         The rows are those of the moment of the call, whatever is written while they are read.
@@ -198,10 +194,7 @@ class Warehouse:
         stays.
         """
         names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
-        known = {
-            row[0]
-            for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])
-        }
+        known = {row[0] for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])}
         if not known or not set(names) <= known:
             raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
         columns = ", ".join(f'"{name}"' for name in names)
@@ -264,10 +257,7 @@ class Warehouse:
 
     def table_names(self) -> list[str]:
         """Return the names of chipwire's own tables, sorted."""
-        return [
-            row[0]
-            for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")
-        ]
+        return [row[0] for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")]
 
     def table_digest(self, table: str) -> tuple[int, str]:
         """Read every value of a table and return its row count and an order-free digest."""
@@ -343,7 +333,8 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
         config["temp_directory"] = f"{path}.spill"
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     # A process has one instance of a file: a second connection to it finds the settings already locked.
-    if str(connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]).lower() == "true":
+    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]
+    if str(locked).lower() == "true":
         return connection
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -383,9 +374,7 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
         if write and found < SCHEMA_VERSION:
             migrate(connection)
             connection.execute("CHECKPOINT")
-        check_catalog(
-            connection, path, lambda: _connect(":memory:", read_only=False, memory="256MB", threads=1)
-        )
+        check_catalog(connection, path, lambda: _connect(":memory:", read_only=False, memory="256MB", threads=1))
     except duckdb.Error as error:
         connection.close()
         raise NotAWarehouse(path, _first_line(error)) from error

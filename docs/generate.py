@@ -21,7 +21,8 @@ def commands() -> str:
     """Return the reference of all commands as Markdown."""
     parts = ["# Commands\n\nMade from `chipwire COMMAND --help` by `make docs`; do not edit by hand.\n"]
     for words, command in _walk((), cli):
-        context = click.Context(command, info_name=" ".join(("chipwire", *words)), **{**CONTEXT, "terminal_width": WIDTH})
+        name = " ".join(("chipwire", *words))
+        context = click.Context(command, info_name=name, **{**CONTEXT, "terminal_width": WIDTH})
         parts.append(f"## {context.info_name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
@@ -40,7 +41,8 @@ def strategies() -> str:
         kind = strategy_class(name)
         text = "\n".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines())
         rows = [f"| `{p.name}` | `{p.default}` | {p.allowed()} | {p.help} |" for p in kind.parameters]
-        table = "\n".join(["| parameter | default | allowed | what |", "|---|---|---|---|", *rows]) if rows else "No parameters."
+        head = ["| parameter | default | allowed | what |", "|---|---|---|---|"]
+        table = "\n".join([*head, *rows]) if rows else "No parameters."
         parts.append(f"## {name}\n\n{text}\n\n{table}\n")
     return "\n".join(parts)
 

@@ -102,9 +102,7 @@ def score_headlines(
     key = {"model": reading.id, "linker": Linker(universe).id}
     warehouse.rows(load_sql("chipwire.signals", "todo_score.sql"), key)
     total = int(warehouse.value("SELECT count(*) FROM todo_score"))
-    pairs = warehouse.value(
-        "SELECT count(*) FROM mention WHERE linker = ? AND via = 'direct'", [key["linker"]]
-    )
+    pairs = warehouse.value("SELECT count(*) FROM mention WHERE linker = ? AND via = 'direct'", [key["linker"]])
     scored, abstained = 0, dict[str, int]()
     for start in range(0, total, SCORE_BATCH):
         rows = warehouse.arrow(

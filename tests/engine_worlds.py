@@ -3,6 +3,7 @@
 Load it with `importlib.util` (there is no tests package); ``world = worlds.world`` makes the fixture known.
 """
 
+import contextlib
 import datetime as dt
 
 import numpy as np
@@ -200,7 +201,19 @@ def warehouse(tmp_path_factory):
         yield opened
 
 
+class _Undo(Exception):
+    pass
+
+
 @pytest.fixture
 def world(warehouse):
-    """Return an empty world."""
+    """Return an empty world whose rows are taken back after the test, which is quicker than writing them."""
+    with contextlib.suppress(_Undo), warehouse.transaction():
+        yield World(warehouse)
+        raise _Undo
+
+
+@pytest.fixture
+def written(warehouse):
+    """Return an empty world whose rows are written for good."""
     return World(warehouse).clear()

@@ -106,7 +106,8 @@ def test_listings_print_json_and_csv_on_stdout(run) -> None:
 
 
 def test_good_rows_are_kept_bad_ones_listed_and_the_call_exits_1(run, tmp_path: Path) -> None:
-    news = "published,title,url\n2024-05-06T10:00:00Z,Hua Hong plans a new fab,\n2099-01-01T00:00:00Z,AMD opens an office,\n"
+    good, bad = "2024-05-06T10:00:00Z,Hua Hong plans a new fab,", "2099-01-01T00:00:00Z,AMD opens an office,"
+    news = f"published,title,url\n{good}\n{bad}\n"
     (tmp_path / "news.csv").write_text(news, "utf-8")
     code, out, err = run("ingest", "news", "news.csv", "nowhere.csv")
     assert (code, out) == (1, "")

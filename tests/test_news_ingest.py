@@ -142,7 +142,7 @@ def test_json_lines_and_parquet_give_what_csv_gives(warehouse: Warehouse, tmp_pa
 
 
 def test_text_that_is_no_text_in_parquet_costs_its_row(warehouse: Warehouse, tmp_path: Path) -> None:
-    good, bad = "Maker ships".encode(), b"Maker \xff"
+    good, bad = b"Maker ships", b"Maker \xff"
     columns = {"title": pa.array([good, bad], pa.binary()).view(pa.string()), "published": ["2024-07-01T09:30Z"] * 2}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     summary = ingest_news(warehouse, [tmp_path / "x.parquet"])

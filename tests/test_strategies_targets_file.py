@@ -164,7 +164,7 @@ def test_an_instrument_that_is_not_in_the_run_is_named_at_the_first_decision(bot
     message = str(caught.value)
     assert message.startswith("strategy 'targets-file' at the decision of 2024-01-02 01:20 UTC: ")
     assert "instrument 'NVDIA' is not in the run" in message
-    assert message.endswith("the run has 688981.SS, NVDA")
+    assert message.endswith("the run has NVDA, 688981.SS")
 
 
 def test_the_rows_and_not_their_order_make_the_fingerprint(tmp_path):
