@@ -16,6 +16,10 @@ _OBJECTS = """
     SELECT 'column', table_name || '.' || column_name, data_type || ' ' || coalesce(column_default, '') || is_nullable
     FROM duckdb_columns() WHERE NOT internal AND database_name <> 'temp'
     UNION ALL
+    SELECT 'definition', table_name, sql FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+    UNION ALL
+    SELECT 'trigger', trigger_name, '' FROM duckdb_triggers()
+    UNION ALL
     SELECT 'constraint', table_name, constraint_text FROM duckdb_constraints() WHERE database_name <> 'temp'
     UNION ALL
     SELECT 'view', view_name, '' FROM duckdb_views() WHERE NOT internal AND NOT temporary
@@ -30,6 +34,7 @@ _OBJECTS = """
     UNION ALL
     SELECT 'schema', schema_name, '' FROM duckdb_schemas() WHERE NOT internal AND database_name <> 'temp'
 """
+_DETAILS = frozenset({"column", "constraint", "definition"})
 _VERSION_TABLE = """
     CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL)
 """
@@ -75,9 +80,12 @@ def schema_version(connection: Any, path: Path) -> int:
     tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'migration' AND schema_name = 'main'"
     if connection.execute(tables).fetchone()[0] == 0:
         raise NotAWarehouse(path, "a database without chipwire's migration table")
-    found = int(connection.execute("SELECT coalesce(max(version), 0) FROM main.migration").fetchone()[0])
+    versions = [row[0] for row in connection.execute("SELECT version FROM main.migration ORDER BY 1").fetchall()]
+    found = versions[-1] if versions else 0
     if found > SCHEMA_VERSION:
         raise NewerWarehouse(path, found, SCHEMA_VERSION)
+    if not found or versions != list(range(1, found + 1)):
+        raise NotAWarehouse(path, "its record of migrations is not whole")
     return found
 
 
@@ -106,8 +114,8 @@ def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> No
         expected_in.close()
     found = set(connection.execute(_OBJECTS).fetchall())
     # Lists of kinds differ in rank, not in truth: an extra view is named before the columns it brings.
-    extra = sorted(found - expected, key=lambda item: (item[0] in {"column", "constraint"}, item))
-    missing = sorted(expected - found, key=lambda item: (item[0] in {"column", "constraint"}, item))
+    extra = sorted(found - expected, key=lambda item: (item[0] in _DETAILS, item))
+    missing = sorted(expected - found, key=lambda item: (item[0] in _DETAILS, item))
     if extra:
         raise ForeignCatalog(path, f"unexpected {extra[0][0]} '{extra[0][1]}'")
     if missing:

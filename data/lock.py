@@ -36,20 +36,31 @@ class SidecarLock:
         try:
             self._descriptor = self._open(exclusive=exclusive)
         except OSError as error:
-            raise WriteFailed(self._file, error.strerror or "cannot open") from error
+            missing = not self._file.parent.is_dir()
+            detail = f"there is no folder {self._file.parent}" if missing else error.strerror or "cannot open"
+            raise WriteFailed(self._path, detail) from error
         if self._descriptor is None:
             return
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except OSError as error:
-            holder = self._read()
+            name = self._holder()
             os.close(self._descriptor)
             self._descriptor = None
-            name = f"pid {holder['pid']} ({holder.get('command', 'chipwire')})" if "pid" in holder else "a reader"
             raise WarehouseBusy(self._path, name) from error
         self._exclusive = exclusive
         if exclusive:
             self._write({"pid": os.getpid(), "command": command, "batch": self.acknowledged()})
+
+    def _holder(self) -> str:
+        """Say who is in the way; a killed writer's pid may still stand in the file when readers hold it."""
+        assert self._descriptor is not None  # noqa: S101 - called with the file open
+        holder = self._read()
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return f"pid {holder.get('pid', 'unknown')} ({holder.get('command', 'chipwire')})"
+        return "a reader"
 
     def _open(self, *, exclusive: bool) -> int | None:
         try:

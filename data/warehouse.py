@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ import duckdb
 
 from chipwire.data.catalog import SCHEMA_VERSION, check_catalog, migrate, schema_version
 from chipwire.data.errors import (
+    BadParameter,
     NotAWarehouse,
     WarehouseError,
     WarehouseMissing,
@@ -26,6 +28,7 @@ from chipwire.data.errors import (
     WriteFailed,
 )
 from chipwire.data.lock import SidecarLock
+from chipwire.data.warehouse_files import creating, log_of, spill, sweep, usable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +39,7 @@ Params = Sequence[object] | Mapping[str, object]
 
 DEFAULT_MEMORY = "1GB"
 _NOT_DIGESTED = frozenset({"digest", "migration"})
+_UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
 
 
 def load_sql(package: str, name: str) -> str:
@@ -96,17 +100,19 @@ class Warehouse:
         ------
         WarehouseBusy, WarehouseMissing, NotAWarehouse, NewerWarehouse, ForeignCatalog, WarehouseShorter
         """
-        path = Path(path)
+        path = usable(Path(path))
         if not path.exists() and not (write and create):
             raise WarehouseMissing(path)
-        if path.is_dir():
-            raise NotAWarehouse(path, "it is a directory")
         lock = SidecarLock(path)
         lock.acquire(exclusive=write, command=command)
         try:
+            if write:
+                sweep(path)
             if not path.exists():
-                _create(path, memory, threads)
                 lock.forget()
+                _create(path, memory, threads)
+            if write and log_of(path).exists():
+                _look_before_replay(path, lock, memory, threads)
             connection = _open_checked(path, write=write, memory=memory, threads=threads)
         except BaseException:
             lock.release()
@@ -132,7 +138,7 @@ class Warehouse:
 
     def rows(self, sql: str, params: Params = (), **tables: Any) -> list[Any]:
         """Run one statement and return its rows as tuples; `tables` are Arrow tables or frames it may name."""
-        with self._named(tables):
+        with self._named(tables), self._guarded():
             return self._execute(sql, params).fetchall()  # type: ignore[no-any-return]
 
     def value(self, sql: str, params: Params = (), **tables: Any) -> Any:
@@ -142,13 +148,13 @@ class Warehouse:
 
     def frame(self, sql: str, params: Params = (), **tables: Any) -> pd.DataFrame:
         """Run one statement and return a pandas frame."""
-        with self._named(tables):
-            return self._relation(sql, params).df()  # type: ignore[no-any-return]  # duckdb has no stubs here
+        with self._named(tables), self._guarded():
+            return self._execute(sql, params).df()  # type: ignore[no-any-return]  # duckdb has no stubs here
 
     def arrow(self, sql: str, params: Params = (), **tables: Any) -> pa.Table:
         """Run one statement and return an Arrow table."""
-        with self._named(tables):
-            return self._relation(sql, params).to_arrow_table()
+        with self._named(tables), self._guarded():
+            return self._connection.sql(sql, params=params or None).to_arrow_table()
 
     def batches(self, sql: str, params: Params = (), *, size: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Run one statement on a cursor of its own and yield Arrow batches of at most `size` rows.
@@ -157,7 +163,14 @@ class Warehouse:
         """
         cursor = self._connection.cursor()
         try:
-            yield from cursor.sql(sql, params=params or None).to_arrow_reader(size)
+            with self._guarded():
+                reader = iter(cursor.sql(sql, params=params or None).to_arrow_reader(size))
+            while True:
+                with self._guarded():
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
         finally:
             cursor.close()
 
@@ -169,13 +182,14 @@ class Warehouse:
         if self._depth:
             yield
             return
-        self._execute("BEGIN TRANSACTION")
+        with self._guarded():
+            self._execute("BEGIN TRANSACTION")
         self._depth = 1
         try:
             yield
-            self._execute("COMMIT")
+            self._commit()
         except BaseException:
-            with contextlib.suppress(duckdb.Error, WarehouseError):
+            with contextlib.suppress(duckdb.Error):
                 self._execute("ROLLBACK")
             raise
         finally:
@@ -183,7 +197,7 @@ class Warehouse:
 
     def run(self, sql: str, params: Params = (), **tables: Any) -> int:
         """Run one INSERT, UPDATE or DELETE and return the number of rows it changed."""
-        with self._named(tables):
+        with self._named(tables), self._guarded():
             row = self._execute(sql, params).fetchone()
         return int(row[0]) if row else 0
 
@@ -198,7 +212,7 @@ class Warehouse:
         if not known or not set(names) <= known:
             raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
         columns = ", ".join(f'"{name}"' for name in names)
-        self._touched.add(table)
+        self.touch(table)
         # Names come from the catalog just read, never from input.
         sql = f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming ON CONFLICT DO NOTHING'  # noqa: S608
         return self.run(sql, incoming=rows)
@@ -206,7 +220,7 @@ class Warehouse:
     def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
         """Open a batch inside the current transaction and return its number; close it with `end_batch`."""
         number = int(self.value("SELECT coalesce(max(batch_id), 0) + 1 FROM batch"))
-        self._touched.add("batch")
+        self.touch("batch")
         self.run("INSERT INTO batch VALUES (?, ?, ?, ?, 0)", [number, command, source, rows_read])
         return number
 
@@ -224,8 +238,13 @@ class Warehouse:
         return last
 
     def touch(self, *tables: str) -> None:
-        """Say that `run` changed these tables, so that their digests are renewed at close."""
+        """Say that `run` changes these tables: their digests are dropped with that transaction, and made at close.
+
+        A process killed between the two leaves tables without a digest, not with one that accuses them.
+        """
         self._touched.update(tables)
+        for table in tables:
+            self.run("DELETE FROM digest WHERE name = ?", [table])
 
     def checkpoint(self) -> None:
         """Move the log into the file and look at the result.
@@ -268,8 +287,10 @@ class Warehouse:
         return int(count), str(value)
 
     def _store_digests(self) -> None:
+        digested = {row[0] for row in self.rows("SELECT name FROM digest")}
+        undigested = set(self.table_names()) - digested
         with self.transaction():
-            for table in sorted(self._touched - _NOT_DIGESTED):
+            for table in sorted((self._touched | undigested) - _NOT_DIGESTED):
                 count, value = self.table_digest(table)
                 self.run(
                     "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)",
@@ -294,25 +315,40 @@ class Warehouse:
         try:
             yield
         finally:
-            for name in tables:
-                self._connection.unregister(name)
+            # In a failed transaction nothing can be unregistered; the failure itself is what has to be told.
+            with contextlib.suppress(duckdb.Error):
+                for name in tables:
+                    self._connection.unregister(name)
 
     def _execute(self, sql: str, params: Params = ()) -> Any:
-        return self._guarded(self._connection.execute, sql, params or None)
+        return self._connection.execute(sql, params or None)
 
-    def _relation(self, sql: str, params: Params) -> Any:
-        return self._guarded(lambda: self._connection.sql(sql, params=params or None))
-
-    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _commit(self) -> None:
         try:
-            return call(*arguments)
+            with self._guarded():
+                self._execute("COMMIT")
+        except duckdb.TransactionException as error:
+            raise WriteFailed(self.path, _first_line(error)) from error
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn what the disk, the file or the memory did into one clear error; the rest is a fault of ours."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            detail = f"{self.path}: {_first_line(error)}; set CHIPWIRE_MEMORY higher, e.g. CHIPWIRE_MEMORY=4GB"
+            raise WarehouseError(detail) from error
+        except (duckdb.Error, OSError) as error:
+            if _UNREADABLE.search(str(error)):
+                raise NotAWarehouse(self.path, _first_line(error)) from error
+            if isinstance(error, duckdb.IOException | duckdb.FatalException | OSError):
+                raise WriteFailed(self.path, _first_line(error)) from error
+            raise
         except RuntimeError as error:
             # DuckDB turns SIGINT into a RuntimeError; let it be the interrupt it is.
-            if "interrupt" in str(error).lower() and not isinstance(error, duckdb.Error):
+            if "interrupt" in str(error).lower():
                 raise KeyboardInterrupt from error
             raise
-        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
-            raise WriteFailed(self.path, _first_line(error)) from error
 
 
 def _first_line(error: BaseException) -> str:
@@ -324,13 +360,15 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "memory_limit": memory or os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY),
+        "memory_limit": memory or _memory_wanted(),
         "preserve_insertion_order": "true",
     }
     if threads:
         config["threads"] = threads
     if path != ":memory:":
-        config["temp_directory"] = f"{path}.spill"
+        path = Path(path).absolute()  # a bare "md:x" or "https://..." would be taken for an address
+        # Readers share the file but not what they spill: DuckDB's names for it are the same in every process.
+        config["temp_directory"] = str(spill(path))
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     # A process has one instance of a file: a second connection to it finds the settings already locked.
     locked = connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]
@@ -343,10 +381,27 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     return connection
 
 
+def _memory_wanted() -> str:
+    wanted = os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY)
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", wanted):
+        raise BadParameter("CHIPWIRE_MEMORY", wanted, "a size such as 500MB or 4GB")
+    return wanted
+
+
+def _look_before_replay(path: Path, lock: SidecarLock, memory: str | None, threads: int | None) -> None:
+    """Read what a killed writer's log holds without changing it: a writer that closes would remove a torn log."""
+    connection = _open_checked(path, write=False, memory=memory, threads=threads)
+    look = Warehouse(path, connection, lock, writable=False)
+    try:
+        look._check_length()
+    finally:
+        connection.close()
+
+
 def _create(path: Path, memory: str | None, threads: int | None) -> None:
     """Build a whole warehouse under a temporary name and rename it, so that a kill leaves none or a good one."""
-    temporary = path.with_name(f".{path.name}.creating-{os.getpid()}")
-    leftovers = [temporary, temporary.with_name(temporary.name + ".wal")]
+    temporary = creating(path)
+    leftovers = [temporary, log_of(temporary)]
     try:
         connection = _connect(temporary, read_only=False, memory=memory, threads=threads)
         try:
@@ -368,7 +423,10 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
     try:
         connection = _connect(path, read_only=not write, memory=memory, threads=threads)
     except duckdb.Error as error:
-        raise NotAWarehouse(path, _first_line(error)) from error
+        detail = _first_line(error)
+        if "replaying WAL" in detail:
+            detail += f"; with {log_of(path)} moved aside it opens as of its last checkpoint"
+        raise NotAWarehouse(path, detail) from error
     try:
         found = schema_version(connection, path)
         if write and found < SCHEMA_VERSION:

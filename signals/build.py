@@ -78,9 +78,9 @@ def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = 
     half_lives = load_theme_rules().half_life_days
     table = pa.table({"theme": list(half_lives), "half_life_days": list(half_lives.values())})
     with warehouse.transaction():
+        warehouse.touch("signal")
         warehouse.run("DELETE FROM signal WHERE model_id = $model AND linker = $linker", key)
         warehouse.run(load_sql("chipwire.signals", "build.sql"), key, half_lives=table)
-    warehouse.touch("signal")
     where = "FROM signal WHERE model_id = $model AND linker = $linker"
     signals, headlines = warehouse.rows(f"SELECT count(*), count(DISTINCT headline_id) {where}", key)[0]
     by_theme = warehouse.rows(f"SELECT theme, count(*) {where} GROUP BY theme ORDER BY theme", key)

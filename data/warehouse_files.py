@@ -1,0 +1,55 @@
+"""The files around a warehouse: its log, what is being created, what DuckDB spills, and what a kill leaves of them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from pathlib import Path
+
+from chipwire.data.errors import NotAWarehouse
+
+
+def usable(path: Path) -> Path:
+    """Return the file that `path` leads to, so that a file has one lock whatever links lead to it.
+
+    Raises
+    ------
+    NotAWarehouse
+        It is no regular file, or the name cannot be one.
+    """
+    try:
+        if path.is_symlink():
+            path = path.resolve()
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NotAWarehouse(path, getattr(error, "strerror", None) or str(error)) from error
+    if not path.is_file():
+        raise NotAWarehouse(path, "it is a directory" if path.is_dir() else "it is not a regular file")
+    return path
+
+
+def log_of(path: Path) -> Path:
+    """Return DuckDB's write-ahead log of a file."""
+    return path.with_name(path.name + ".wal")
+
+
+def creating(path: Path) -> Path:
+    """Return the name under which this process builds the file."""
+    return path.with_name(f".{path.name}.creating-{os.getpid()}")
+
+
+def spill(path: Path) -> Path:
+    """Return the folder for what does not fit into memory; DuckDB's own names in it are the same in every process."""
+    return path.with_name(f"{path.name}.spill-{os.getpid()}")
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left beside the file; the caller's writing lock says that none of them lives."""
+    name = glob.escape(path.name)
+    for leftover in path.parent.glob(f".{name}.creating-*"):
+        leftover.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f"{name}.spill-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
