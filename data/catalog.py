@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def schema_version(connection: Any, path: Path) -> int:
     return found
 
 
+@cache
+def _expected(scratch: Callable[[], Any]) -> frozenset[tuple[str, str, str]]:
+    connection = scratch()
+    try:
+        migrate(connection)
+        return frozenset(connection.execute(_OBJECTS).fetchall())
+    finally:
+        connection.close()
+
+
 def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> None:
     """Refuse a file whose catalog is not exactly what the migrations make.
 
@@ -99,19 +110,14 @@ def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> No
     path : Path
         For the message.
     scratch : callable
-        Gives an empty in-memory connection, in which the expected catalog is built.
+        Gives an empty in-memory connection, in which the expected catalog is built, once in a process.
 
     Raises
     ------
     ForeignCatalog
         Names the first objects that are extra or missing.
     """
-    expected_in = scratch()
-    try:
-        migrate(expected_in)
-        expected = set(expected_in.execute(_OBJECTS).fetchall())
-    finally:
-        expected_in.close()
+    expected = _expected(scratch)
     found = set(connection.execute(_OBJECTS).fetchall())
     # Lists of kinds differ in rank, not in truth: an extra view is named before the columns it brings.
     extra = sorted(found - expected, key=lambda item: (item[0] in _DETAILS, item))

@@ -14,6 +14,9 @@ from typing import Any
 from chipwire.data.errors import WarehouseBusy, WriteFailed
 
 
+_WIDTH = 1024
+
+
 class SidecarLock:
     """An advisory ``flock`` beside a file, with the holder and the last acknowledged batch written in it."""
 
@@ -50,7 +53,7 @@ class SidecarLock:
             raise WarehouseBusy(self._path, name) from error
         self._exclusive = exclusive
         if exclusive:
-            self._write({"pid": os.getpid(), "command": command, "batch": self.acknowledged()})
+            self._write({"pid": os.getpid(), "command": command[:100], "batch": self.acknowledged()})
 
     def _holder(self) -> str:
         """Say who is in the way; a killed writer's pid may still stand in the file when readers hold it."""
@@ -108,8 +111,8 @@ class SidecarLock:
 
     def _write(self, content: dict[str, Any]) -> None:
         assert self._descriptor is not None  # noqa: S101 - callers hold the lock
-        # One write of fixed width: a kill leaves the old or the new text, padding hides a longer old one.
+        # One write of fixed width, more than any content needs: a kill leaves the old or the new text, never a mixture.
         try:
-            os.pwrite(self._descriptor, json.dumps(content).encode().ljust(256), 0)
+            os.pwrite(self._descriptor, json.dumps(content).encode().ljust(_WIDTH), 0)
         except OSError as error:
             raise WriteFailed(self._file, error.strerror or "cannot write") from error

@@ -381,6 +381,10 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     return connection
 
 
+def _scratch() -> Any:
+    return _connect(":memory:", read_only=False, memory="256MB", threads=1)
+
+
 def _memory_wanted() -> str:
     wanted = os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY)
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", wanted):
@@ -432,7 +436,7 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
         if write and found < SCHEMA_VERSION:
             migrate(connection)
             connection.execute("CHECKPOINT")
-        check_catalog(connection, path, lambda: _connect(":memory:", read_only=False, memory="256MB", threads=1))
+        check_catalog(connection, path, _scratch)
     except duckdb.Error as error:
         connection.close()
         raise NotAWarehouse(path, _first_line(error)) from error

@@ -135,10 +135,14 @@ def load_model(reference: str | None = None) -> Model:
 class OnnxModel:
     """A folder with ``model.onnx``, ``tokenizer.json`` and ``model.json``, run by onnxruntime on the CPU.
 
-    Texts are sorted by length and run in batches of about `batch_tokens` tokens, so that little is padded.
+    Texts are sorted by length and run in batches of about `batch_tokens` tokens, so that little is padded. Widths
+    are whole multiples of 8 and a batch has at least two rows: then the runtime sums each row in the same order
+    whatever stands beside it, and a score does not depend on where an earlier run was cut off. Measured: to the
+    bit on x86-64, at 2% of the speed; one-row batches and free widths differ in the seventh digit.
     """
 
     batch_tokens = 4_096
+    width_step = 8
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -168,7 +172,7 @@ class OnnxModel:
     def logits(self, texts: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return raw outputs, shape (texts, labels)."""
         encodings = self._tokenizer.encode_batch(list(texts) if self.card.pairs else [text for text, _ in texts])
-        lengths = np.array([len(encoding.ids) for encoding in encodings])
+        lengths = -(-np.array([len(encoding.ids) for encoding in encodings]) // self.width_step) * self.width_step
         result = np.empty((len(texts), len(self.card.labels)))
         order = np.argsort(lengths, kind="stable")
         start = 0
@@ -183,7 +187,7 @@ class OnnxModel:
 
     def _run(self, encodings: list[Any], width: int) -> NDArray[np.float64]:
         feed = {
-            name: np.zeros((len(encodings), width), dtype=np.int64)
+            name: np.zeros((max(2, len(encodings)), width), dtype=np.int64)
             for name in ("input_ids", "attention_mask", "token_type_ids")
         }
         for row, encoding in enumerate(encodings):
@@ -192,7 +196,7 @@ class OnnxModel:
             feed["attention_mask"][row, :size] = 1
             feed["token_type_ids"][row, :size] = encoding.type_ids
         output = self._session.run(["logits"], {k: v for k, v in feed.items() if k in self._inputs})
-        return np.asarray(output[0], dtype=np.float64)
+        return np.asarray(output[0][: len(encodings)], dtype=np.float64)
 
 
 class TransformersModel:

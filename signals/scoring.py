@@ -19,7 +19,7 @@ from chipwire.signals.models import Model, Progress, ReadingModel, probabilities
 from chipwire.signals.themes import load_theme_rules
 
 LINK_BATCH = 50_000
-SCORE_BATCH = 2_048
+SCORE_BATCH = 512
 
 
 @dataclass(frozen=True)
