@@ -88,8 +88,8 @@ class HeadlineStore:
             # Line 0 stands for a file as a whole, which is no row.
             for file, reject in refused:
                 outcome.by_file[file, "rejected"] += reject.line > 0
-            for file, headline in headlines:
-                outcome.by_file[file, "read"] += headline.line > 0
+            for file, count in Counter(file for file, _ in headlines).items():
+                outcome.by_file[file, "read"] += count
             for file, reject in rejects:
                 outcome.by_file[file, "read"] += reject.line > 0
             self._store(kept, known, refused, files, outcome)

@@ -7,7 +7,6 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +16,7 @@ from chipwire.data.articles import read_article
 from chipwire.data.errors import BadRow, InputError, UnreadableInput
 from chipwire.data.feeds import read_feed
 from chipwire.data.files import STDIN, ByteSource, Found, content_kind, discover, text_start
-from chipwire.data.headline_store import HeadlineStore, Outcome
+from chipwire.data.headline_store import HeadlineStore
 from chipwire.data.headlines import Headline, RowReader, article_headline
 from chipwire.data.instants import Stamp, day_stamp, parse_stamp, read_article_day, zone_info
 from chipwire.data.lines import text_encoding
@@ -27,7 +26,7 @@ from chipwire.data.tables import Reject
 from chipwire.data.text import excerpt
 from chipwire.data.warehouse import Warehouse
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 100_000
 BATCH_CHARACTERS = 32_000_000
 
 
@@ -127,9 +126,8 @@ def ingest_news(
 ) -> NewsSummary:
     """Read news from `paths` into the warehouse.
 
-    Batches of at most 50,000 rows are written in one transaction each, by a second thread while the next is read.
-    An interrupt waits for the batch that is being written and drops the one that is being read; a full disk loses
-    these two. A second run adds what is missing.
+    Batches of at most 100,000 rows are written in one transaction each. An interrupt or a full disk loses the
+    current batch only; a second run adds what is missing.
 
     Parameters
     ----------
@@ -146,7 +144,7 @@ def ingest_news(
     source : str, optional
         The source of rows and articles that name none; an article's is else its file's name.
     on_progress : callable, optional
-        Called after each chunk of rows; it must leave the warehouse alone.
+        Called after each chunk of rows.
 
     Returns
     -------
@@ -190,8 +188,6 @@ class _Ingest:
         self._given = given
         self._source = source
         self._on_progress = on_progress
-        self._writer: ThreadPoolExecutor
-        self._writing: Future[Outcome] | None = None
         self._files: list[str] = []
         self._headlines: list[tuple[int, Headline]] = []
         self._rejects: list[tuple[int, Reject]] = []
@@ -206,8 +202,7 @@ class _Ingest:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with ThreadPoolExecutor(1, "news-writer") as self._writer:
-                return self._run(list(discover(paths)))
+            return self._run(list(discover(paths)))
         finally:
             if collecting:
                 gc.enable()
@@ -231,7 +226,6 @@ class _Ingest:
                 self._note_unreadable(reason)
             done += size
         self._flush()
-        self._collect()
         return self._summary(skipped, tuple(unreadable))
 
     def _read_file(self, path: str, done: int, total: int) -> None:
@@ -299,18 +293,10 @@ class _Ingest:
         self._rejects.append((len(self._files) - 1, Reject(0, reason)))
 
     def _flush(self) -> None:
-        """Hand the batch to the writer, once the one before is stored: there are never more than two."""
-        self._collect()
-        if self._headlines or self._rejects:
-            self._writing = self._writer.submit(self._store.write, self._headlines, self._rejects, tuple(self._files))
-            self._headlines, self._rejects, self._characters = [], [], 0
-
-    def _collect(self) -> None:
-        """Wait for the batch being written and count it; what went wrong with it is raised here."""
-        if self._writing is None:
+        if not self._headlines and not self._rejects:
             return
-        writing, self._writing = self._writing, None
-        outcome = writing.result()
+        outcome = self._store.write(self._headlines, self._rejects, self._files)
+        self._headlines, self._rejects, self._characters = [], [], 0
         self._counts.update(outcome.by_file)
         self._languages.update(outcome.by_language)
         self._tickers += outcome.tickers_added

@@ -45,11 +45,13 @@ _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n(?: ?\n)+")
 _SEPARATORS = (" - ", " | ", " – ", " — ", " · ")
 # Quotes are printed in too many ways to tell items apart; signs of numbers (+ - % $ . inside) are kept.
-_KEY_TABLE = {
+_KEY_TABLE: dict[int, str | None] = {
     **dict.fromkeys(map(ord, "\"'`´‘’‚‛“”„‟«»‹›「」『』"), None),
     **dict.fromkeys(map(ord, ",;:!?.…|·()[]{}<>*_、。，；：！？（）【】《》"), " "),
     **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
 }
+_KEY_BYTES = bytes(ord(_KEY_TABLE.get(i) or chr(i)) for i in range(128)) + bytes(range(128, 256))
+_KEY_DROPPED = bytes(i for i in range(128) if i in _KEY_TABLE and _KEY_TABLE[i] is None)
 
 
 def clean_line(raw: str) -> str:
@@ -189,5 +191,9 @@ def title_key(title: str) -> str:
     Signs that change a meaning (``+5%``, ``-5%``, ``$``) are kept. A title of nothing but punctuation is its
     own casefolded form.
     """
-    folded = title.lower() if title.isascii() else unicodedata.normalize("NFKC", title).casefold()
+    if title.isascii():
+        # The same table on bytes: several times faster, and most titles are ASCII.
+        words = title.lower().encode("ascii").translate(_KEY_BYTES, _KEY_DROPPED).split()
+        return b" ".join(words).decode("ascii") or title.lower()
+    folded = unicodedata.normalize("NFKC", title).casefold()
     return " ".join(folded.translate(_KEY_TABLE).split()) or folded

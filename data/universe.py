@@ -118,8 +118,15 @@ def _issuers(text: str, where: str) -> dict[str, Issuer]:
     for name, table in tables.items():
         lists: dict[str, Any] = {key: _words(table, name, key) for key in _LISTS}
         context: dict[str, Any] = {
-            key: {alias: _words(table[key], name, alias) for alias in table.get(key, {})} for key in _CONTEXTS
+            key: {
+                alias: tuple(word.lower() for word in _words(table[key], name, alias)) for alias in table.get(key, {})
+            }
+            for key in _CONTEXTS
         }
+        names = {alias for key in _LISTS[1:] for alias in lists[key]}
+        for key in _CONTEXTS:
+            if unknown := sorted(context[key].keys() - names):
+                raise InputError(f"{where}: issuer {name}: {key} speaks of '{unknown[0]}', which is none of its names")
         issuers[name] = Issuer(id=name, name=str(table.get("name", name)), **lists, **context)
     return issuers
 

@@ -17,7 +17,7 @@ import ahocorasick
 
 from chipwire.data.universe import Issuer, Universe
 
-LINKER_RULES = "1"
+LINKER_RULES = "2"
 """Raise it when the rules here change: it is part of the linker's identity, so that old headlines are read anew."""
 
 BODY_CHARACTERS = 4_000
@@ -31,11 +31,15 @@ _CHIP_WORDS = re.compile(
     re.IGNORECASE,
 )
 _EXCHANGE_BEFORE = re.compile(
-    r"(?:\$|\b(?:NASDAQ|NYSE|NYSEARCA|HKEX|SEHK|HKG|HKSE|SSE|SHA|SHSE|SH|SZ|HK|TPE|TWSE|KRX)\s*[:：]?\s*|[(（]\s*)$",
+    r"(?:\$|(?<![A-Za-z0-9])(?:NASDAQ|NYSE|NYSEARCA|HKEX|SEHK|HKG|HKSE|SSE|SHA|SHSE|SH|SZ|HK|TPE|TWSE|KRX)\s*[:：]?\s*)$",
     re.IGNORECASE,
 )
-_EXCHANGE_AFTER = re.compile(r"\.(?:HK|SS|SH|TW|KS|O|N|US)\b|\s*[)）]")
+_EXCHANGE_AFTER = re.compile(r"\.(?:HK|SS|SH|TW|KS|OQ|O|N|US)\b")
 _DIGIT_EXCHANGE_AFTER = re.compile(r"\.(?:HK|SS|SH|TW|KS)\b")
+_GLUED_EXCHANGE = re.compile(r"(?<![a-z])(?:SH|HK)$", re.IGNORECASE)
+_VERSION_AFTER = re.compile(r"[VRvr]?\d")
+_VERSIONED_LETTERS = 6
+"""Names of so many letters may run into a version, as models and phones do; AMD64 is no AMD."""
 
 
 @dataclass(frozen=True)
@@ -138,22 +142,22 @@ class Linker:
 
     def _meant(self, text: str, lowered: str, start: int, end: int, alias: _Alias) -> bool:
         """Decide by context whether the name means the issuer."""
-        if alias.kind == "ticker":
-            return _ticker_meant(text, start, end, alias.text)
+        if alias.kind == "ticker" and not _ticker_meant(text, start, end, alias.text):
+            return False
         issuer = self._issuers[alias.issuer]
         if alias.kind == "zh":
             return not (
                 lowered.startswith(issuer.not_after.get(alias.text, ()), end)
                 or lowered.endswith(issuer.not_before.get(alias.text, ()), 0, start)
             )
-        if _exchange_says(text, start, end):
+        if alias.text.isdigit() or _exchange_says(text, start, end):
             return True
         after = lowered[end : end + 40].lstrip(" -")
         if _begins_with_word(after, issuer.not_after.get(alias.text, ())):
             return False
         before = lowered[max(0, start - 40) : start].rstrip(" -")
         doubtful = _ends_with_word(before, issuer.not_before.get(alias.text, ())) or any(
-            re.search(rf"\b{re.escape(word)}\b", lowered) for word in issuer.not_near.get(alias.text, ())
+            re.search(rf"(?<!\w){re.escape(word)}(?!\w)", lowered) for word in issuer.not_near.get(alias.text, ())
         )
         return not doubtful or _CHIP_WORDS.search(text) is not None
 
@@ -173,14 +177,22 @@ def _lower(text: str) -> str:
 
 
 def _is_word(letter: str) -> bool:
-    """Whether a neighbour continues a Latin word or number; Chinese characters touch names without a space."""
-    return (letter.isalnum() or letter == "_") and not "\u2e80" <= letter <= "\u9fff"
+    """Whether a neighbour continues a Latin word or number; Chinese and Korean touch names without a space."""
+    return (letter.isalnum() or letter == "_") and not (
+        "\u2e80" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7a3"
+    )
 
 
 def _stands_alone(text: str, start: int, end: int, alias: _Alias) -> bool:
     if alias.kind == "zh":
         return True
-    return not (start and _is_word(text[start - 1])) and not (end < len(text) and _is_word(text[end]))
+    before = start > 0 and _is_word(text[start - 1])
+    if before and alias.text.isdigit():
+        before = _GLUED_EXCHANGE.search(text, max(0, start - 2), start) is None
+    after = end < len(text) and _is_word(text[end])
+    if after and alias.kind == "name" and len(alias.text) >= _VERSIONED_LETTERS:
+        after = _VERSION_AFTER.match(text, end) is None
+    return not before and not after
 
 
 def _cased(text: str, start: int, end: int, alias: _Alias) -> bool:
@@ -190,16 +202,14 @@ def _cased(text: str, start: int, end: int, alias: _Alias) -> bool:
 
 
 def _exchange_says(text: str, start: int, end: int) -> bool:
-    return bool(
-        _EXCHANGE_BEFORE.search(text, max(0, start - 12), start)
-        and (text[start - 1 : start] != "(" or _EXCHANGE_AFTER.match(text, end))
-    )
+    """Whether an exchange stands by; brackets alone say nothing: "macular degeneration (AMD)"."""
+    return bool(_EXCHANGE_BEFORE.search(text, max(0, start - 12), start) or _EXCHANGE_AFTER.match(text, end))
 
 
 def _ticker_meant(text: str, start: int, end: int, ticker: str) -> bool:
     if ticker.isdigit():
         bracketed = len(ticker) == 6 and text[start - 1 : start] in ("(", "（") and text[end : end + 1] in (")", "）")
-        named = _EXCHANGE_BEFORE.search(text, max(0, start - 12), start) and text[start - 1 : start] not in "($（"
+        named = _EXCHANGE_BEFORE.search(text, max(0, start - 12), start) and text[start - 1 : start] != "$"
         return bool(_DIGIT_EXCHANGE_AFTER.match(text, end) or named or bracketed)
     return len(ticker) > 2 or _exchange_says(text, start, end)
 

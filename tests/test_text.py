@@ -149,6 +149,12 @@ def test_title_keys_fold_print_but_not_meaning() -> None:
     assert title_key("?!") == "?!"
 
 
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_title_keys_of_plain_and_of_other_titles_follow_one_table(title: str) -> None:
+    # One letter beyond ASCII sends the same title through the general way.
+    assert f"{title_key(title)} é".strip() in {title_key(f"{title} é"), f"{title.lower()} é".strip()}
+
+
 @pytest.mark.parametrize(
     ("text", "stated", "language"),
     [
