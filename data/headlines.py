@@ -239,8 +239,7 @@ class RowReader:
         )
 
     def _published(self, value: Any, zone: Any) -> Stamp | None:
-        text = _text(value).strip() if value else ""
-        if not text:
+        if not value or not (text := _text(value).strip()):
             return None
         stamp = self._stamp(text, _text(zone).strip() or None if zone else None)
         if self._only_days and stamp.precision != "day":

@@ -164,8 +164,12 @@ def parse_stamp(text: str, zone: str | None = None) -> Stamp:
     """
     try:
         if found := _USUAL.fullmatch(text):
+            local = datetime.fromisoformat(text)
             precision = "second" if found[1] else "minute"
-            return _placed(text, datetime.fromisoformat(text), None, zone, precision)
+            if local.tzinfo is None:
+                return _placed(text, local, None, zone, precision)
+            _check_year(text, local.year)
+            return Stamp(local.astimezone(UTC), precision)
         if found := _ISO.fullmatch(text):
             return _from_iso(text, found, zone)
         if found := _RFC822.fullmatch(text):
@@ -196,10 +200,8 @@ def _from_rfc822(text: str, found: re.Match[str], zone: str | None) -> Stamp:
 
 
 def _placed(text: str, local: datetime, offset: str | None, zone: str | None, precision: str) -> Stamp:
-    """Put a local time on the UTC line by its own offset, by the one given, or else by its zone."""
+    """Put a naive local time on the UTC line by its offset, or else by its zone."""
     _check_year(text, local.year)
-    if local.tzinfo is not None:
-        return Stamp(local.astimezone(UTC), precision)
     if offset is None:
         if zone is None:
             raise MissingZone(text)

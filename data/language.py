@@ -72,7 +72,8 @@ def detect_language(text: str, stated: str = "und") -> str:
     """
     if text.isascii():
         # Most headlines: plain letters, and no word that is frequent elsewhere.
-        if stated in _NOT_LATIN and _ANY_OTHER.isdisjoint(text.lower().split()) and _LATIN.search(text):
+        lowered = text.lower()
+        if stated in _NOT_LATIN and lowered.islower() and _ANY_OTHER.isdisjoint(lowered.split()):
             return "en"
         return _latin(text, stated)
     latin = len(_LATIN.findall(text))

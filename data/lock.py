@@ -13,7 +13,6 @@ from typing import Any
 
 from chipwire.data.errors import WarehouseBusy, WriteFailed
 
-
 _WIDTH = 1024
 
 

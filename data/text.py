@@ -101,6 +101,8 @@ def clean_title(raw: str) -> str:
     BadRow
         Nothing is left of it, or more than 1,000 characters are.
     """
+    if len(raw) <= MAX_TITLE and _PLAIN.fullmatch(raw):
+        return raw
     if len(raw) > MAX_BODY:
         raise BadRow(f"the title has {len(raw):,} characters; at most {MAX_TITLE:,} are a title")
     title = clean_line(raw)
@@ -140,6 +142,8 @@ def strip_publisher(title: str, source: str | None, known: Collection[str] = ())
 
     Only the row's own `source` or a name of `known` (casefolded) is taken off; "- report", "| Part 1" stay.
     """
+    if title.isascii() and " - " not in title and " | " not in title:
+        return title
     names = publisher_names(source) if source else frozenset()
     for _ in range(2):
         shorter = _without_signature(title, names, known)

@@ -39,6 +39,7 @@ Params = Sequence[object] | Mapping[str, object]
 
 DEFAULT_MEMORY = "1GB"
 _NOT_DIGESTED = frozenset({"digest", "migration"})
+_ORDER = "order_in_call"
 _UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
 
 
@@ -207,15 +208,27 @@ class Warehouse:
         `rows` has columns by name; columns it lacks stay NULL. Where two rows of one call share a key, the first
         stays.
         """
-        names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
+        is_arrow = hasattr(rows, "column_names")
+        names = list(rows.column_names if is_arrow else rows.columns)
         known = {row[0] for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])}
         if not known or not set(names) <= known:
             raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
+        order = list(range(len(rows)))
+        numbered = rows.append_column(_ORDER, [order]) if is_arrow else rows.assign(**{_ORDER: order})
         columns = ", ".join(f'"{name}"' for name in names)
+        key = ", ".join(f'"{name}"' for name in self._key(table) if name in names) or _ORDER
         self.touch(table)
-        # Names come from the catalog just read, never from input.
-        sql = f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming ON CONFLICT DO NOTHING'  # noqa: S608
-        return self.run(sql, incoming=rows)
+        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said. Names come from the
+        # catalog just read, never from input.
+        sql = (
+            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608
+            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1 ON CONFLICT DO NOTHING"
+        )
+        return self.run(sql, incoming=numbered)
+
+    def _key(self, table: str) -> list[str]:
+        sql = "SELECT constraint_column_names FROM duckdb_constraints() WHERE table_name = ? AND constraint_type = ?"
+        return list(self.value(sql, [table, "PRIMARY KEY"]))
 
     def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
         """Open a batch inside the current transaction and return its number; close it with `end_batch`."""

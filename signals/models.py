@@ -296,7 +296,8 @@ def _files_digest(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix in _ALLOWED_SUFFIXES and path.suffix != ".md":
             digest.update(path.name.encode() + b"\0")
-            digest.update(hashlib.file_digest(path.open("rb"), "sha256").digest())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES, load_theme_rules
 
-FILES = ("en_trade.csv", "en_industry.csv", "zh.csv")
+FILES = ("en_trade.csv", "en_industry.csv", "en_company.csv", "zh.csv")
 COLUMNS = ["group", "language", "headline", "issuer", "via", "label", "relevance", "themes", "event", "style"]
 STYLES = {"plain", "flip", "negation", "denial", "hedge", "rumour", "rating", "routine", "noise", "question"}
 
@@ -73,11 +73,18 @@ def test_no_wording_stands_in_two_groups(rows: list[dict[str, str]], language: s
     found = sorted({(row["headline"], row["group"]) for row in rows if row["language"] == language})
     sets = [(pieces(headline, language), group, headline) for headline, group in found]
     near = [
-        (a[2], b[2])
-        for a, b in combinations(sets, 2)
-        if a[1] != b[1] and len(a[0] & b[0]) > 0.6 * len(a[0] | b[0])
+        (a[2], b[2]) for a, b in combinations(sets, 2) if a[1] != b[1] and len(a[0] & b[0]) > 0.6 * len(a[0] | b[0])
     ]
     assert near == []
+
+
+def test_look_alikes_are_told_apart_from_rows() -> None:
+    text = resources.files("chipwire.signals.training").joinpath("lookalikes.csv").read_text("utf-8")
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    assert reader.fieldnames == ["headline", "language", "why"]
+    found = [row["headline"] for row in reader]
+    assert len(found) == len(set(found)) == 380
+    assert not {row["headline"] for name in FILES for row in read(name)} & set(found)
 
 
 def test_the_rows_are_as_many_as_the_readme_says() -> None:

@@ -170,7 +170,10 @@ def test_themes_share_the_weight_and_undated_headlines_give_no_signal(warehouse:
     run(warehouse, FakeModel())
     built = build_signals(warehouse, load_universe())
     found = signals(warehouse)
-    assert {key[2]: value[2] for key, value in found.items() if key[0] == "a"} == {"localization": 0.5, "sanctions": 0.5}
+    assert {key[2]: value[2] for key, value in found.items() if key[0] == "a"} == {
+        "localization": 0.5,
+        "sanctions": 0.5,
+    }
     assert {key[2]: value[2] for key, value in found.items() if key[0] == "b"} == {"none": 1.0}
     assert not [key for key in found if key[0] == "c"]
     assert (built.signals, built.headlines, built.undated) == (3, 2, 1)

@@ -1,0 +1,229 @@
+"""Themes and events by rules: each with headlines that have it and headlines that only look like it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+
+import pytest
+
+from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
+
+TEXT = resources.files("chipwire.signals").joinpath("themes.toml").read_text("utf-8")
+
+THEME = {
+    "ai_models": [
+        "OpenAI ships a reasoning model",
+        "Alibaba's Qwen3 tops a leaderboard",
+        "Demand for AI inference outruns supply",
+        "DeepSeek upends the economics of LLMs",
+        "China's chatbots gain users",
+        "Cloud firms compete on token prices",
+        "百度文心大模型降价",
+        "算力租赁价格上涨",
+    ],
+    "localization": [
+        "Beijing pushes self-reliance in semiconductors",
+        "China's Big Fund starts its third phase",
+        "Carmakers are told to avoid buying foreign chips",
+        "Beijing bans foreign AI chips from state-funded data centres",
+        "Huawei's Kirin returns",
+        "SMIC said to make 5nm chips",
+        "Domestic GPU makers race to list",
+        "国产芯片替代加速",
+        "昇腾集群上线",
+    ],
+    "sanctions": [
+        "Washington adds 20 firms to the entity list",
+        "US bans sales of AI chips to China",
+        "Nvidia needs a licence to ship to China",
+        "Beijing restricts gallium exports",
+        "Commerce Department revokes Intel's licence for Huawei",
+        "Tariffs on chips loom",
+        "China opens an antitrust probe into Qualcomm",
+        "美国收紧出口管制",
+        "实体清单新增企业",
+    ],
+}
+
+NO_THEME = [
+    "AMD names a finance chief",
+    "Nvidia's gaming cards sell out",
+    "Model railways find new fans",
+    "Car models recalled over brakes",
+    "Fashion models strike in Milan",
+    "Domestic flights resume",
+    "Ascend the stairs to better health",
+    "Big fundraiser for a school",
+    "City bans plastic bags",
+    "Court blocks a pipeline",
+    "School bars phones in class",
+    "Driving licence fees rise",
+    "Bar exam results are out",
+    "三星手机新品发布",
+    "台积电财报",
+]
+
+EVENT = {
+    "entity_listing": [
+        "US puts a dozen chip firms on the entity list",
+        "Pentagon adds a memory maker to its 1260H list",
+        "多家公司被列入实体清单",
+    ],
+    "relaxation": [
+        "Washington lifts curbs on chip design software",
+        "US approves H20 sales",
+        "US to allow Nvidia to resume H20 sales",
+        "Trump plans to scrap the diffusion rule",
+        "美国放宽出口限制",
+        "商务部批准H200出口",
+    ],
+    "tool_ban": [
+        "Netherlands restricts exports of DUV lithography",
+        "US curbs chipmaking equipment sales to China",
+        "Japan limits chip tools for China",
+        "对华光刻机出口管制",
+    ],
+    "probe": [
+        "Beijing opens an antitrust investigation into Nvidia",
+        "Regulators summon Nvidia over H20 backdoors",
+        "反垄断机构对高通立案调查",
+    ],
+    "retaliation": ["China curbs exports of gallium and germanium", "中方宣布稀土反制措施"],
+    "tariff": ["Trump threatens a 100% tariff on chips", "Section 232 duties on semiconductors near", "关税升级"],
+    "chip_sale_ban": [
+        "US bars Nvidia from selling H20 chips to China",
+        "Nvidia told to stop H800 shipments at once",
+        "US tightens export controls on AI accelerators",
+        "US won't allow Nvidia to sell Blackwell in China",
+        "AMD's MI308 falls under licence requirement",
+        "英伟达芯片对华断供",
+    ],
+    "security": ["Researchers find a backdoor in a GPU driver", "Intel patches a vulnerability", "芯片存在后门"],
+    "lawsuit": ["Netlist wins a jury verdict against Samsung", "SMIC is sued in a class action", "员工起诉寒武纪"],
+    "risk_warning": [
+        "Cambricon issues a risk warning on its share price",
+        "Cambricon warns that its shares may deviate from fundamentals",
+        "寒武纪发布股票交易风险提示公告",
+    ],
+    "guidance": [
+        "TSMC raises its full-year outlook",
+        "AMD forecasts revenue above estimates",
+        "Nvidia lifts its sales outlook",
+        "华虹半导体预计三季度毛利率",
+    ],
+    "earnings": ["SMIC's quarterly profit tops estimates", "Nvidia's revenue doubles", "中芯国际净利润增长"],
+    "sales_figures": ["TSMC posts July sales", "TSMC's July sales rise a quarter", "台积电公布月度营收"],
+    "rating": ["Broker downgrades AMD to hold", "Goldman lifts its price target on SMIC", "高盛上调中芯目标价"],
+    "state_funding": ["Intel gets a Chips Act award", "US takes a government stake in Intel", "大基金三期注资"],
+    "procurement": [
+        "ByteDance places orders worth billions for Ascend chips",
+        "Beijing urges tech firms to buy local chips",
+        "运营商服务器集采结果公布",
+    ],
+    "merger": [
+        "Hygon to merge with Sugon",
+        "Qualcomm makes a takeover approach to Intel",
+        "AMD to buy a server maker for five billion",
+        "海光信息换股吸收合并中科曙光",
+    ],
+    "cheap_model_shock": [
+        "DeepSeek trains a rival model at a fraction of the cost",
+        "Alibaba slashes prices of its models",
+        "Cheap Chinese AI model rattles Wall Street",
+        "低成本大模型冲击算力股",
+    ],
+    "model_launch": ["Alibaba unveils Qwen3", "DeepSeek releases V3.1 model", "百度发布文心大模型5.0"],
+    "capex": ["Tencent doubles its capex", "TSMC to invest $100 billion in Arizona", "阿里宣布投资3800亿元"],
+    "supply_deal": [
+        "Samsung signs a chip contract with Tesla",
+        "AMD partners with a Saudi firm",
+        "寒武纪与商汤达成合作",
+    ],
+    "product_launch": ["Huawei unveils its Ascend 950 accelerator", "华为发布新款手机"],
+    "production": ["SK hynix starts mass production of HBM4", "SMIC's yields improve", "长江存储产能扩张"],
+    "management": ["Intel CEO Gelsinger steps down", "Intel names Lip-Bu Tan chief executive", "中芯国际董事长辞职"],
+    "listing": ["Moore Threads files for a Shanghai listing", "Hygon's IPO is priced", "摩尔线程科创板上市"],
+}
+
+NO_EVENT = [
+    "Nvidia shares end flat",
+    "Why I own AMD",
+    "Intel at a crossroads",
+    "Bank of America likes this chip stock",
+    "Barclays and a GPU maker's bargain bin",
+    "East Asia's chip belt",
+    "A better stock to buy: AMD or Intel?",
+    "Malware runs rampant on phones",
+    "This phone model is cheaper than last year's",
+    "New power limit for a gaming GPU",
+    "Blockchain fans like GPUs",
+    "Not a good sign for a chip stock",
+    "芯片板块午后拉升",
+]
+
+
+@pytest.mark.parametrize(("theme", "text"), [(theme, text) for theme, texts in THEME.items() for text in texts])
+def test_a_headline_of_a_theme_has_it_in_any_case(theme: str, text: str) -> None:
+    for written in (text, text.upper(), text.lower()):
+        assert load_theme_rules().read(written).themes[theme] == 1.0
+
+
+@pytest.mark.parametrize("text", NO_THEME)
+def test_other_headlines_have_no_theme(text: str) -> None:
+    assert load_theme_rules().read(text).themes == dict.fromkeys(THEMES, 0.0)
+
+
+@pytest.mark.parametrize(("event", "text"), [(event, text) for event, texts in EVENT.items() for text in texts])
+def test_the_event_of_a_headline_is_recognised(event: str, text: str) -> None:
+    reading = load_theme_rules().read(text)
+    assert (reading.event, reading.p_event) == (event, 1.0)
+
+
+@pytest.mark.parametrize("text", NO_EVENT)
+def test_other_headlines_have_no_event(text: str) -> None:
+    reading = load_theme_rules().read(text)
+    assert (reading.event, reading.p_event) == (None, None)
+
+
+def test_every_theme_and_event_of_the_file_has_its_cases_here() -> None:
+    table = tomllib.loads(TEXT)
+    assert set(table["theme"]) == {*THEMES, "none"}
+    assert set(THEME) == set(THEMES)
+    assert sorted(part["name"] for part in table["event"]) == sorted(EVENT)
+
+
+def test_a_headline_may_have_several_themes() -> None:
+    reading = load_theme_rules().read("DeepSeek picks domestic chips as US export curbs bite")
+    assert reading.themes == {"ai_models": 1.0, "localization": 1.0, "sanctions": 1.0}
+
+
+def test_all_themes_have_a_positive_half_life_and_any_change_changes_the_identity() -> None:
+    rules = load_theme_rules()
+    assert set(rules.half_life_days) == {*THEMES, "none"}
+    assert min(rules.half_life_days.values()) > 0
+    assert ThemeRules(TEXT).id == rules.id
+    assert ThemeRules(TEXT + "# more").id != rules.id
+
+
+def test_patterns_are_in_lower_case_and_none_can_run_away() -> None:
+    """An upper-case letter would find nothing; a repeated group of unbounded parts takes exponential time."""
+    table = tomllib.loads(TEXT)
+    parts = [*table["theme"].values(), *table["event"]]
+    patterns = [pattern for part in parts for pattern in part["patterns"]]
+    assert len(patterns) > 100
+    for pattern in patterns:
+        assert not re.search(r"(?<!\\)[A-Z]", pattern), pattern
+        assert not re.search(r"[+*}]\)[+*]", pattern), pattern
+        gaps = re.findall(r"\.[+*]", pattern)
+        assert not gaps or (gaps == [".*"] * 2 and pattern.startswith("^(?!.*")), pattern
+
+
+@pytest.mark.parametrize("word", ["ban ", "ai ", "quarterly ", "launch ", "ceo ", "x", " ", "模型", "\U0001f600", "\0"])
+def test_a_very_long_title_is_read_at_its_beginning_only(word: str) -> None:
+    rules = load_theme_rules()
+    filler = (word * 10_000)[:10_000]
+    assert rules.read(filler + " entity list") == rules.read(filler[:READ_CHARACTERS])
+    assert rules.read("x " * (READ_CHARACTERS // 2 - 10) + "entity list").event == "entity_listing"
+    assert rules.read("").event is None
