@@ -20,7 +20,6 @@ import duckdb
 
 from chipwire.data.catalog import SCHEMA_VERSION, check_catalog, migrate, schema_version
 from chipwire.data.errors import (
-    BadParameter,
     NotAWarehouse,
     WarehouseError,
     WarehouseMissing,
@@ -28,7 +27,7 @@ from chipwire.data.errors import (
     WriteFailed,
 )
 from chipwire.data.lock import SidecarLock
-from chipwire.data.warehouse_files import creating, log_of, spill, sweep, usable
+from chipwire.data.warehouse_files import creating, log_of, memory_wanted, spill, sweep, usable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 Params = Sequence[object] | Mapping[str, object]
 """Values of a statement's parameters, by position or by name."""
 
-DEFAULT_MEMORY = "1GB"
 _NOT_DIGESTED = frozenset({"digest", "migration"})
 _ORDER = "order_in_call"
 _UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
@@ -208,13 +206,14 @@ class Warehouse:
         `rows` has columns by name; columns it lacks stay NULL. Where two rows of one call share a key, the first
         stays.
         """
-        is_arrow = hasattr(rows, "column_names")
-        names = list(rows.column_names if is_arrow else rows.columns)
+        given: Any = rows
+        is_arrow = hasattr(given, "column_names")
+        names = list(given.column_names if is_arrow else given.columns)
         known = {row[0] for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])}
         if not known or not set(names) <= known:
             raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
-        order = list(range(len(rows)))
-        numbered = rows.append_column(_ORDER, [order]) if is_arrow else rows.assign(**{_ORDER: order})
+        order = list(range(len(given)))
+        numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
         columns = ", ".join(f'"{name}"' for name in names)
         key = ", ".join(f'"{name}"' for name in self._key(table) if name in names) or _ORDER
         self.touch(table)
@@ -304,11 +303,8 @@ class Warehouse:
         undigested = set(self.table_names()) - digested
         with self.transaction():
             for table in sorted((self._touched | undigested) - _NOT_DIGESTED):
-                count, value = self.table_digest(table)
-                self.run(
-                    "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)",
-                    [table, count, value, duckdb.__version__],
-                )
+                values = [table, *self.table_digest(table), duckdb.__version__]
+                self.run("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", values)
         self._touched.clear()
 
     def _last_batch(self) -> int:
@@ -373,7 +369,7 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "memory_limit": memory or _memory_wanted(),
+        "memory_limit": memory or memory_wanted(),
         "preserve_insertion_order": "true",
     }
     if threads:
@@ -396,13 +392,6 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
 
 def _scratch() -> Any:
     return _connect(":memory:", read_only=False, memory="256MB", threads=1)
-
-
-def _memory_wanted() -> str:
-    wanted = os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY)
-    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", wanted):
-        raise BadParameter("CHIPWIRE_MEMORY", wanted, "a size such as 500MB or 4GB")
-    return wanted
 
 
 def _look_before_replay(path: Path, lock: SidecarLock, memory: str | None, threads: int | None) -> None:

@@ -1,13 +1,16 @@
-"""The files around a warehouse: its log, what is being created, what DuckDB spills, and what a kill leaves of them."""
+"""What surrounds a warehouse: its log, what is being created, what DuckDB spills and when, what a kill leaves."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from pathlib import Path
 
-from chipwire.data.errors import NotAWarehouse
+from chipwire.data.errors import BadParameter, NotAWarehouse
+
+DEFAULT_MEMORY = "1GB"
 
 
 def usable(path: Path) -> Path:
@@ -53,3 +56,17 @@ def sweep(path: Path) -> None:
         leftover.unlink(missing_ok=True)
     for leftover in path.parent.glob(f"{name}.spill-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def memory_wanted() -> str:
+    """Return DuckDB's memory limit from ``CHIPWIRE_MEMORY``.
+
+    Raises
+    ------
+    BadParameter
+        It is not a size.
+    """
+    wanted = os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY)
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", wanted):
+        raise BadParameter("CHIPWIRE_MEMORY", wanted, "a size such as 500MB or 4GB")
+    return wanted

@@ -96,6 +96,8 @@ def probabilities(model: Model, texts: Sequence[tuple[str, str]]) -> NDArray[np.
     if not texts:
         return np.empty((0, len(LABELS)))
     scaled = model.logits(texts) / model.card.temperature
+    if scaled.shape != (len(texts), len(LABELS)):
+        raise BadModel(model.card.name, f"it returns values of shape {scaled.shape} for {len(texts)} texts")
     if not np.isfinite(scaled).all():
         raise BadModel(model.card.name, "it returns values that are not numbers")
     shifted = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -151,6 +153,9 @@ class OnnxModel:
         self._folder = folder
         try:
             described = json.loads(_read_small(folder / "model.json"))
+            for name in ("tokenizer.json", "model.onnx"):
+                if not (folder / name).is_file():
+                    raise BadModel(str(folder), f"{name} is missing")
             self.card = _onnx_card(described, folder)
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             options = onnxruntime.SessionOptions()
@@ -162,7 +167,7 @@ class OnnxModel:
         except BadModel:
             raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
-            raise BadModel(str(folder), str(error).splitlines()[0][:200]) from error
+            raise BadModel(str(folder), _said(error)) from error
         # A literal "[SEP]" in a headline is text, not a separator.
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
@@ -172,7 +177,8 @@ class OnnxModel:
     def logits(self, texts: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return raw outputs, shape (texts, labels)."""
         encodings = self._tokenizer.encode_batch(list(texts) if self.card.pairs else [text for text, _ in texts])
-        lengths = -(-np.array([len(encoding.ids) for encoding in encodings]) // self.width_step) * self.width_step
+        sizes = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
+        lengths = np.minimum(-(-sizes // self.width_step) * self.width_step, self.card.max_tokens)
         result = np.empty((len(texts), len(self.card.labels)))
         order = np.argsort(lengths, kind="stable")
         start = 0
@@ -216,13 +222,18 @@ class TransformersModel:
         safe = {"trust_remote_code": False, "local_files_only": local}
         try:
             config = AutoConfig.from_pretrained(reference, **safe)
+            named = [config.id2label[index] for index in range(config.num_labels)]
             self._tokenizer = AutoTokenizer.from_pretrained(reference, split_special_tokens=True, **safe)
-            self._model = AutoModelForSequenceClassification.from_pretrained(
-                reference, config=config, use_safetensors=True, attn_implementation="eager", **safe
-            ).eval()
+            self._model, loaded = AutoModelForSequenceClassification.from_pretrained(
+                reference, config=config, use_safetensors=True, attn_implementation="eager",
+                output_loading_info=True, **safe,
+            )  # fmt: skip
         except Exception as error:  # whatever the hub, the config or the weights raise is one refusal
-            raise BadModel(reference, " ".join(str(error).split())[:300]) from error
-        labels = _labels([config.id2label[index] for index in range(config.num_labels)], reference)
+            raise BadModel(reference, _said(error)) from error
+        if absent := sorted(loaded["missing_keys"]):
+            raise BadModel(reference, f"its weights lack {absent[0]}: it is not trained to classify")
+        self._model.eval()
+        labels = _labels(named, reference)
         limit = min(int(getattr(config, "max_position_embeddings", 512)), 128)
         digest = _files_digest(Path(reference)) if local else _state_digest(self._model)
         self.card = ModelCard(
@@ -245,17 +256,25 @@ class TransformersModel:
         return result
 
 
+def _said(error: Exception) -> str:
+    """Return what a library's error says, as part of one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def _onnx_card(described: dict[str, Any], folder: Path) -> ModelCard:
     cutoff = described.get("training_cutoff")
     tests = tuple((t["headline"], t["target"], t["label"]) for t in described.get("selftest", ())) or _SELFTEST
+    temperature, max_tokens = float(described.get("temperature", 1.0)), int(described.get("max_tokens", 96))
+    if not 0.01 <= temperature <= 100 or not 8 <= max_tokens <= 4_096:
+        raise BadModel(str(folder), f"model.json: temperature {temperature} or max_tokens {max_tokens} is out of range")
     return ModelCard(
         name=str(described["name"]),
         labels=_labels(described["labels"], str(folder)),
         pairs=described.get("input") == "headline-target-pair",
         languages=tuple(described.get("languages", ())),
         training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
-        max_tokens=int(described.get("max_tokens", 96)),
-        temperature=float(described.get("temperature", 1.0)),
+        max_tokens=max_tokens,
+        temperature=temperature,
         files_sha256=_files_digest(folder),
         selftest=tests,
     )
@@ -311,7 +330,12 @@ def _state_digest(model: Any) -> str:
 def _selftest(model: Model) -> None:
     """Read sentences whose sign nobody doubts; a model that fails has its labels mixed up."""
     tests = model.card.selftest
-    read = probabilities(model, [(text, target) for text, target, _ in tests])
+    try:
+        read = probabilities(model, [(text, target) for text, target, _ in tests])
+    except BadModel:
+        raise
+    except Exception as error:  # what a runtime raises for a graph that does not fit
+        raise BadModel(model.card.name, f"it cannot be run: {_said(error)}") from error
     # Neutral is a matter of taste between models; the two signs are not.
     signs = {"negative": -1.0, "positive": 1.0}
     for (text, _, label), row in zip(tests, read, strict=True):
