@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ from chipwire.data.errors import InputError, UnknownName
 
 _LISTS = ("roles", "aliases", "zh", "tickers", "former")
 _CONTEXTS = ("not_before", "not_after", "not_near")
+_FORMS = {
+    "symbol": r"\S+",
+    "venue": "[A-Z]{4}",
+    "currency": "[A-Z]{3}",
+    "kind": "stock|etf|index",
+    "board": "main|star|etf|star-etf|",
+    "lot": "[1-9][0-9]{0,5}",
+}
 LISTING_COLUMNS = ("symbol", "issuer", "venue", "currency", "kind", "board", "lot", "listed_on", "name")
 
 
@@ -109,20 +118,24 @@ def _words(table: Mapping[str, Any], issuer: str, key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _context(table: Mapping[str, Any], issuer: str, key: str) -> dict[str, tuple[str, ...]]:
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"universe: issuer {issuer}: {key} must be a table such as [issuer.{issuer}.{key}]")
+    return {alias: tuple(word.lower() for word in _words(found, issuer, alias)) for alias in found}
+
+
 def _issuers(text: str, where: str) -> dict[str, Issuer]:
     try:
         tables = tomllib.loads(text).get("issuer", {})
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not valid TOML: {error}") from error
     issuers = {}
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise InputError(f"{where}: issuers are tables such as [issuer.SMIC]")
     for name, table in tables.items():
         lists: dict[str, Any] = {key: _words(table, name, key) for key in _LISTS}
-        context: dict[str, Any] = {
-            key: {
-                alias: tuple(word.lower() for word in _words(table[key], name, alias)) for alias in table.get(key, {})
-            }
-            for key in _CONTEXTS
-        }
+        context: dict[str, Any] = {key: _context(table, name, key) for key in _CONTEXTS}
         names = {alias for key in _LISTS[1:] for alias in lists[key]}
         for key in _CONTEXTS:
             if unknown := sorted(context[key].keys() - names):
@@ -133,22 +146,44 @@ def _issuers(text: str, where: str) -> dict[str, Issuer]:
 
 def _instruments(text: str, where: str, issuers: Mapping[str, Issuer]) -> dict[str, Instrument]:
     reader = csv.DictReader(text.splitlines(), strict=True)
-    if tuple(reader.fieldnames or ()) != LISTING_COLUMNS:
-        raise InputError(f"{where}: columns are {reader.fieldnames}, expected {','.join(LISTING_COLUMNS)}")
-    instruments = {}
-    for line, row in enumerate(reader, start=2):
-        if row["issuer"] and row["issuer"] not in issuers:
-            raise UnknownName("issuer", row["issuer"], issuers, f"{where} line {line}")
-        try:
-            listed_on = date.fromisoformat(row["listed_on"]) if row["listed_on"] else None
-            lot = int(row["lot"])
-        except ValueError as error:
-            raise InputError(f"{where} line {line}: {error}") from error
-        instruments[row["symbol"]] = Instrument(
-            row["symbol"], row["issuer"] or None, row["venue"], row["currency"], row["kind"], row["board"],
-            lot, listed_on, row["name"],
-        )  # fmt: skip
+    instruments: dict[str, Instrument] = {}
+    try:
+        if tuple(reader.fieldnames or ()) != LISTING_COLUMNS:
+            raise InputError(f"{where}: columns are {reader.fieldnames}, expected {','.join(LISTING_COLUMNS)}")
+        for row in reader:
+            at = f"{where} line {reader.line_num}"
+            found = _instrument(row, at, issuers)
+            if found.symbol in instruments:
+                raise InputError(f"{at}: {found.symbol} stands there already; keep one of the two")
+            instruments[found.symbol] = found
+    except csv.Error as error:
+        raise InputError(f"{where} line {reader.line_num + 1}: {error}") from error
     return instruments
+
+
+def _instrument(row: Mapping[str, Any], at: str, issuers: Mapping[str, Issuer]) -> Instrument:
+    if None in row or None in row.values():
+        raise InputError(f"{at}: has not {len(LISTING_COLUMNS)} cells")
+    if row["issuer"] and row["issuer"] not in issuers:
+        raise UnknownName("issuer", row["issuer"], issuers, at)
+    for column, form in _FORMS.items():
+        if not re.fullmatch(form, row[column]):
+            raise InputError(f"{at}: {column} is '{row[column]}', allowed is {form.replace('|', ', ')}")
+    try:
+        listed_on = date.fromisoformat(row["listed_on"]) if row["listed_on"] else None
+    except ValueError as error:
+        raise InputError(f"{at}: listed_on: {error}") from error
+    return Instrument(
+        row["symbol"], row["issuer"] or None, row["venue"], row["currency"], row["kind"], row["board"],
+        int(row["lot"]), listed_on, row["name"],
+    )  # fmt: skip
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
 
 
 @cache
@@ -172,7 +207,7 @@ def load_universe(folder: Path | None = None) -> Universe:
     if folder is not None:
         for name, found in (("universe.toml", texts), ("listings.csv", tables)):
             if (folder / name).exists():
-                found.append(((folder / name).read_text("utf-8"), str(folder / name)))
+                found.append((_text(folder / name), str(folder / name)))
         if len(texts) + len(tables) == 2:
             raise InputError(f"--universe {folder}: has neither universe.toml nor listings.csv; give a folder with one")
     issuers: dict[str, Issuer] = {}
