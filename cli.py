@@ -19,6 +19,7 @@ from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected
 from chipwire.reports import inspection
 from chipwire.reports.app import App, first_reject, listing, pair, pass_app
+from chipwire.reports.explain import explain
 from chipwire.reports.terminal import Column, print_figures, print_table
 
 if TYPE_CHECKING:
@@ -193,25 +194,32 @@ def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.option("--model", metavar="DIR|HUB_ID", help="A sequence-classification model [default: the embedded one].")
+@click.option("--masked", is_flag=True, help="Hide the issuers' names from the model, so that it reads events only.")
 @pass_app
-def score(app: App, model: str | None) -> None:
+def score(app: App, model: str | None, masked: bool) -> None:
     """Link headlines to issuers and score what is new; can be stopped at any time and started again.
 
-    Example: chipwire score
+    Example: chipwire score --masked
     """
     from chipwire.signals.models import load_model
+    from chipwire.signals.reading import Reader
     from chipwire.signals.scoring import link_headlines, score_headlines
 
     with app.open("score", write=True) as warehouse:
-        reader = load_model(model)
+        reader = Reader(load_model(model), app.universe(), masked=masked)
         with app.progress("linking") as advance:
             linked = link_headlines(warehouse, app.universe(), advance)
-        app.say(f"{linked.read:,} headlines read, {linked.naming:,} name an issuer, {linked.mentions:,} mentions")
+        app.say(f"{linked.read:,} headlines linked, {linked.naming:,} name an issuer, {linked.mentions:,} mentions")
         with app.progress("scoring") as advance:
-            done = score_headlines(warehouse, reader, app.universe(), advance)
-    app.say(f"{done.scored:,} scored by {done.model_name} ({done.model_id}), {done.already:,} were already")
+            done = score_headlines(warehouse, reader, advance)
+    names = " with names masked" if masked else ""
+    app.say(
+        f"{_count(done.headlines, 'headline')} looked at, {_count(done.texts, 'distinct text')} read by "
+        f"{done.model_name}{names} ({done.model_id}); {done.already:,} were already"
+    )
+    app.say(f"{done.direct:,} scores of named issuers, {done.exposure:,} of issuers moved though not named")
     for reason, count in sorted(done.abstained.items()):
-        app.say(f"{count:,} not read: {reason}")
+        app.say(f"{_count(count, 'headline')} without a score: {reason}")
 
 
 @cli.command()
@@ -231,13 +239,15 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
     if show:
         with app.open("signals") as warehouse:
             rows = list_signals(warehouse, app.universe(), model, issuer, limit)
-        columns = ("available_at", "issuer", "theme", "event", "value", "novelty", "relevance", "title")
+        columns = ("available_at", "issuer", "via", "theme", "event", "value", "novelty", "relevance", "reason", "title")
         print_table(rows, columns, fmt)
         return
     with app.open("signals", write=True) as warehouse:
         done = build_signals(warehouse, app.universe(), model)
     themes = ", ".join(f"{name} {count:,}" for name, count in done.by_theme.items())
     app.say(f"{done.signals:,} signals from {done.headlines:,} headlines ({themes or 'none'})")
+    if unnamed := done.by_via.get("exposure"):
+        app.say(f"{unnamed:,} of them for issuers that the headline moves though it does not name them")
     if done.undated:
         app.say(f"{done.undated:,} scored headlines have no date and give no signal; date them with --published")
 
@@ -317,7 +327,8 @@ def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
         click.echo(str(path))
 
 
-for _command in (inspection.runs, inspection.strategies, inspection.universe, inspection.rejects, inspection.doctor):
+for _command in (explain, inspection.runs, inspection.strategies, inspection.universe, inspection.rejects,
+                 inspection.doctor):  # fmt: skip
     cli.add_command(_command)
 
 

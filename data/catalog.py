@@ -51,14 +51,14 @@ def _migrations() -> list[tuple[int, str, str]]:
 SCHEMA_VERSION = max(version for version, _, _ in _migrations())
 
 
-def migrate(connection: Any) -> None:
-    """Apply the migrations that are missing, all in one transaction, and record each."""
+def migrate(connection: Any, upto: int = SCHEMA_VERSION) -> None:
+    """Apply the migrations that are missing up to a version, all in one transaction, and record each."""
     connection.execute("BEGIN TRANSACTION")
     try:
         connection.execute(_VERSION_TABLE)
         done = {row[0] for row in connection.execute("SELECT version FROM migration").fetchall()}
         for version, name, sql in _migrations():
-            if version not in done:
+            if version not in done and version <= upto:
                 connection.execute(sql)
                 digest = hashlib.sha256(sql.encode()).hexdigest()
                 connection.execute("INSERT INTO migration VALUES (?, ?, ?)", [version, name, digest])
@@ -91,17 +91,17 @@ def schema_version(connection: Any, path: Path) -> int:
 
 
 @cache
-def _expected(scratch: Callable[[], Any]) -> frozenset[tuple[str, str, str]]:
+def _expected(scratch: Callable[[], Any], version: int) -> frozenset[tuple[str, str, str]]:
     connection = scratch()
     try:
-        migrate(connection)
+        migrate(connection, version)
         return frozenset(connection.execute(_OBJECTS).fetchall())
     finally:
         connection.close()
 
 
-def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> None:
-    """Refuse a file whose catalog is not exactly what the migrations make.
+def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any], version: int = SCHEMA_VERSION) -> None:
+    """Refuse a file whose catalog is not exactly what the migrations up to a version make.
 
     Parameters
     ----------
@@ -111,13 +111,15 @@ def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any]) -> No
         For the message.
     scratch : callable
         Gives an empty in-memory connection, in which the expected catalog is built, once in a process.
+    version : int
+        The file's own.
 
     Raises
     ------
     ForeignCatalog
         Names the first objects that are extra or missing.
     """
-    expected = _expected(scratch)
+    expected = _expected(scratch, version)
     found = set(connection.execute(_OBJECTS).fetchall())
     # Lists of kinds differ in rank, not in truth: an extra view is named before the columns it brings.
     extra = sorted(found - expected, key=lambda item: (item[0] in _DETAILS, item))

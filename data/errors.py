@@ -63,6 +63,16 @@ class NewerWarehouse(WarehouseError):
         )
 
 
+class OlderWarehouse(WarehouseError):
+    """The file was written by an older chipwire and is only to be read."""
+
+    def __init__(self, path: Path, found: int, current: int) -> None:
+        super().__init__(
+            f"{path} has schema version {found}, written by an older chipwire; this one reads version {current}: any "
+            "command that writes, such as 'chipwire score', brings it up to date and keeps all that is in it"
+        )
+
+
 class ForeignCatalog(WarehouseError):
     """The file holds objects that chipwire did not put there, or lacks some."""
 

@@ -21,6 +21,7 @@ import duckdb
 from chipwire.data.catalog import SCHEMA_VERSION, check_catalog, migrate, schema_version
 from chipwire.data.errors import (
     NotAWarehouse,
+    OlderWarehouse,
     WarehouseError,
     WarehouseMissing,
     WarehouseShorter,
@@ -98,6 +99,8 @@ class Warehouse:
         Raises
         ------
         WarehouseBusy, WarehouseMissing, NotAWarehouse, NewerWarehouse, ForeignCatalog, WarehouseShorter
+        OlderWarehouse
+            Read only: a writer brings the file up to date.
         """
         path = usable(Path(path))
         if not path.exists() and not (write and create):
@@ -113,6 +116,9 @@ class Warehouse:
             if write and log_of(path).exists():
                 _look_before_replay(path, lock, memory, threads)
             connection = _open_checked(path, write=write, memory=memory, threads=threads)
+            if (found := schema_version(connection, path)) < SCHEMA_VERSION:
+                connection.close()
+                raise OlderWarehouse(path, found, SCHEMA_VERSION)
         except BaseException:
             lock.release()
             raise
@@ -435,10 +441,12 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
         raise NotAWarehouse(path, detail) from error
     try:
         found = schema_version(connection, path)
+        # Before it is migrated: a macro or trigger in the file would have its say in that too.
+        check_catalog(connection, path, _scratch, found)
         if write and found < SCHEMA_VERSION:
             migrate(connection)
             connection.execute("CHECKPOINT")
-        check_catalog(connection, path, _scratch)
+            check_catalog(connection, path, _scratch)
     except duckdb.Error as error:
         connection.close()
         raise NotAWarehouse(path, _first_line(error)) from error

@@ -20,6 +20,7 @@ from chipwire.reports.exports import write_report
 from chipwire.reports.summary import summarize
 from chipwire.signals.build import build_signals
 from chipwire.signals.models import load_model
+from chipwire.signals.reading import Reader
 from chipwire.signals.scoring import link_headlines, score_headlines
 from chipwire.strategies.registry import strategy_class
 
@@ -54,8 +55,11 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         console.say(f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new")
         with console.progress("scoring") as advance:
             linked = link_headlines(warehouse, universe)
-            scored = score_headlines(warehouse, load_model(), universe, advance)
-        console.say(f"3/5 scores: {linked.mentions:,} mentions linked, {scored.scored:,} read by {scored.model_name}")
+            scored = score_headlines(warehouse, Reader(load_model(), universe), advance)
+        console.say(
+            f"3/5 scores: {linked.mentions:,} mentions linked, {scored.texts:,} texts read by {scored.model_name}, "
+            f"{scored.direct:,} scores of named issuers and {scored.exposure:,} of others that the news moves"
+        )
         built = build_signals(warehouse, universe, scored.model_id)
         console.say(f"4/5 signals: {built.signals:,} from {built.headlines:,} headlines")
         with console.progress("backtest") as advance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,6 +12,21 @@ from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import load_theme_rules
+
+WINDOW_DAYS = 7
+"""Novelty looks at the stories of so many days before; within them an older one counts as much as a young one, and
+from then on the same news is news again. A story is retold for days: its first wire report on a Monday, the weekly
+round-up on the Friday."""
+ALIKE_LOW = 0.55
+"""Inner product of two embeddings up to which two stories say different things."""
+ALIKE_HIGH = 0.80
+"""Inner product from which the later story says nothing that the earlier did not."""
+SAME_WORDING = 0.95
+"""Inner product from which two stories are the same even where event or direction were read differently."""
+LEAST_LEAN = 0.2
+"""A reading of a named issuer nearer to zero than this points neither way."""
+LEAST_THEME = 0.5
+"""A theme is a headline's own when its P is above this."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +43,8 @@ class SignalSummary:
         Distinct headlines behind them.
     undated : int
         Scored headlines without a date, which give no signal.
-    by_theme : dict of str to int
-        Signals per theme.
+    by_theme, by_via : dict of str to int
+        Signals per theme, and per ``direct`` (the issuer is named) and ``exposure`` (it is moved though not named).
     """
 
     model_id: str
@@ -37,6 +53,7 @@ class SignalSummary:
     headlines: int
     undated: int
     by_theme: dict[str, int]
+    by_via: dict[str, int]
 
 
 def resolve_model(warehouse: Warehouse, model: str | None) -> str:
@@ -75,20 +92,39 @@ def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = 
         See `resolve_model`.
     """
     key = {"model": resolve_model(warehouse, model), "linker": Linker(universe).id}
-    half_lives = load_theme_rules().half_life_days
-    table = pa.table({"theme": list(half_lives), "half_life_days": list(half_lives.values())})
     with warehouse.transaction():
         warehouse.touch("signal")
         warehouse.run("DELETE FROM signal WHERE model_id = $model AND linker = $linker", key)
-        warehouse.run(load_sql("chipwire.signals", "build.sql"), key, half_lives=table)
+        _insert_signals(warehouse, key)
     where = "FROM signal WHERE model_id = $model AND linker = $linker"
     signals, headlines = warehouse.rows(f"SELECT count(*), count(DISTINCT headline_id) {where}", key)[0]
-    by_theme = warehouse.rows(f"SELECT theme, count(*) {where} GROUP BY theme ORDER BY theme", key)
+    by_theme, by_via = (
+        dict(warehouse.rows(f"SELECT {name}, count(*) {where} GROUP BY {name} ORDER BY {name}", key))
+        for name in ("theme", "via")
+    )
     undated = warehouse.value(
         "SELECT count(DISTINCT headline_id) FROM score JOIN headline USING (headline_id) "
         "WHERE model_id = $model AND available_at IS NULL", {"model": key["model"]}
     )  # fmt: skip
-    return SignalSummary(key["model"], key["linker"], signals, headlines, undated, dict(by_theme))
+    return SignalSummary(key["model"], key["linker"], signals, headlines, undated, by_theme, by_via)
+
+
+def _insert_signals(warehouse: Warehouse, key: Mapping[str, str]) -> None:
+    lean: dict[str, object] = {"least_lean": LEAST_LEAN, "least_theme": LEAST_THEME}
+    warehouse.rows(load_sql("chipwire.signals", "stories.sql"), {**key, **lean})
+    window: dict[str, object] = {"window_days": WINDOW_DAYS}
+    # All of a model's readings have an embedding or none has.
+    if warehouse.value("SELECT 1 FROM story WHERE embedding IS NOT NULL LIMIT 1"):
+        alike = {"low": ALIKE_LOW, "high": ALIKE_HIGH, "same_wording": SAME_WORDING}
+        warehouse.rows(load_sql("chipwire.signals", "novelty_alike.sql"), {**window, **alike})
+    else:
+        warehouse.rows(load_sql("chipwire.signals", "novelty_counted.sql"), window)
+    half_lives = load_theme_rules().half_life_days
+    table = pa.table({"theme": list(half_lives), "half_life_days": list(half_lives.values())})
+    least = {"least_theme": LEAST_THEME}
+    warehouse.run(load_sql("chipwire.signals", "build.sql"), {**key, **least}, half_lives=table)
+    warehouse.rows("DROP TABLE temp.story")
+    warehouse.rows("DROP TABLE temp.told")
 
 
 def list_signals(

@@ -1,25 +1,35 @@
 """The stage from headlines to scores: link what is new, read what is new, in batches that a kill cannot tear.
 
-Scores are append-only, keyed by headline, issuer and model. Each batch is one transaction, so that stopping the
-process at any moment and starting again loses nothing and repeats nothing.
+Readings (one per headline and model) and scores (one per headline, issuer and model) are append-only. Each batch is
+one transaction, so that stopping the process at any moment and starting again loses nothing and repeats nothing.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from chipwire.data.errors import NothingToDo
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.signals.linking import Linker
-from chipwire.signals.models import Model, Progress, ReadingModel, probabilities
-from chipwire.signals.themes import load_theme_rules
+from chipwire.signals.models import LABELS, Progress
+from chipwire.signals.reading import HeadlineReading, Reader, Title
 
 LINK_BATCH = 50_000
-SCORE_BATCH = 512
+LOOK_BATCH = 20_000
+"""Texts looked at together to see which the model has to read; most of a general feed ends here."""
+SCORE_BATCH = 256
+"""Texts read by the model in one transaction: what a kill can lose."""
+EMBEDDING_DECIMALS = 3
+"""Enough for novelty, and a third of the space of floats as they come."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +49,22 @@ class ScoreSummary:
     ----------
     model_id, model_name : str
         Who scored.
-    scored : int
-        (headline, issuer) pairs scored now.
+    headlines, texts : int
+        Headlines looked at now, and the distinct texts among them that the model read.
+    direct, exposure : int
+        (headline, issuer) pairs scored now, of named issuers and of such as are moved though not named.
     abstained : dict of str to int
-        Pairs that the model does not read now, by reason.
+        Headlines looked at now that gave no score, by reason.
     already : int
-        Pairs that were scored or abstained from before.
+        Headlines that this model had looked at before.
     """
 
     model_id: str
     model_name: str
-    scored: int
+    headlines: int
+    texts: int
+    direct: int
+    exposure: int
     abstained: dict[str, int]
     already: int
 
@@ -85,98 +100,172 @@ def link_headlines(warehouse: Warehouse, universe: Universe, on_progress: Progre
     return LinkSummary(read, naming, mentions)
 
 
-def score_headlines(
-    warehouse: Warehouse, model: Model, universe: Universe, on_progress: Progress | None = None
-) -> ScoreSummary:
-    """Score every linked (headline, issuer) pair that the model has not read yet.
+def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress | None = None) -> ScoreSummary:
+    """Read every linked headline that this reader has not read yet; each distinct text once.
 
     Raises
     ------
     NothingToDo
         The warehouse holds no headline.
     """
-    if not warehouse.value("SELECT count(*) FROM headline"):
+    headlines = warehouse.value("SELECT count(*) FROM headline")
+    if not headlines:
         raise NothingToDo("there are no headlines to score", "ingest some with 'chipwire ingest news PATH'")
-    reading = ReadingModel(model, load_theme_rules().id)
-    _register(warehouse, reading)
-    key = {"model": reading.id, "linker": Linker(universe).id}
-    warehouse.rows(load_sql("chipwire.signals", "todo_score.sql"), key)
-    total = int(warehouse.value("SELECT count(*) FROM todo_score"))
-    pairs = warehouse.value("SELECT count(*) FROM mention WHERE linker = ? AND via = 'direct'", [key["linker"]])
-    scored, abstained = 0, dict[str, int]()
-    for start in range(0, total, SCORE_BATCH):
-        rows = warehouse.arrow(
-            "SELECT * FROM todo_score WHERE n >= ? AND n < ? ORDER BY n", [start, start + SCORE_BATCH]
-        ).to_pylist()
-        readable = [row for row in rows if _reads(model, row["language"])]
-        refused = [row for row in rows if not _reads(model, row["language"])]
-        scores = _read(reading, universe, readable)
-        with warehouse.transaction():
-            batch = warehouse.new_batch("score", reading.id)
-            if scores is not None:
-                warehouse.insert("score", scores.append_column("batch_id", pa.array([batch] * len(scores))))
-            if refused:
-                table = _columns(
-                    headline_id=[row["headline_id"] for row in refused], issuer=[row["issuer"] for row in refused],
-                    model_id=reading.id, reason=[f"language {row['language']}" for row in refused], batch_id=batch,
-                )  # fmt: skip
-                warehouse.insert("abstention", table)
-            warehouse.end_batch(batch, len(rows), len(readable))
-        warehouse.acknowledge()
-        scored += len(readable)
-        for row in refused:
-            reason = f"language {row['language']}"
-            abstained[reason] = abstained.get(reason, 0) + 1
-        if on_progress:
-            on_progress(start + len(rows), total)
-    warehouse.rows("DROP TABLE IF EXISTS temp.todo_score")
-    return ScoreSummary(reading.id, model.card.name, scored, abstained, int(pairs) - total)
+    _register(warehouse, reader)
+    key = {"model": reader.id, "linker": reader.linker_id}
+    days = sorted({row.valid_from for row in reader.exposures.rows})
+    warehouse.rows(load_sql("chipwire.signals", "todo_read.sql"), key, days=pa.table({"day": pa.array(days, pa.date32())}))
+    total = int(warehouse.value("SELECT coalesce(sum(len(headlines)), 0) FROM todo_read"))
+    work = _Work(warehouse, reader, on_progress, total)
+    for texts in _texts(warehouse):
+        refusals = [reader.refusal(text.title) for text in texts]
+        refused = [(text, reason) for text, reason in zip(texts, refusals, strict=True) if reason]
+        work.refuse(refused)
+        work.read([text for text, reason in zip(texts, refusals, strict=True) if not reason])
+    warehouse.rows("DROP TABLE IF EXISTS temp.todo_read")
+    return ScoreSummary(
+        reader.id, reader.model.card.name, total, work.texts, work.scored["direct"], work.scored["exposure"],
+        dict(work.abstained), int(headlines) - total,
+    )  # fmt: skip
 
 
-def _reads(model: Model, language: str) -> bool:
-    """Whether the model was trained on the language; a model that names none reads all, 'und' is worth a try."""
-    return not model.card.languages or language in model.card.languages or language == "und"
+@dataclass(frozen=True)
+class _Text:
+    """A text to read, the day whose exposures count (None: before all of them), and the headlines that bear it."""
+
+    title: Title
+    exposures_on: date | None
+    headlines: Sequence[str]
 
 
-def _read(reading: ReadingModel, universe: Universe, rows: list[dict[str, str]]) -> pa.Table | None:
-    """Return the scores of `rows` without their batch; each distinct text is read once."""
-    if not rows:
-        return None
-    pairs = [(row["title"], _short_name(universe, row["issuer"]) if reading.model.card.pairs else "") for row in rows]
-    distinct = list(dict.fromkeys(pairs))
-    read = dict(zip(distinct, probabilities(reading.model, distinct).tolist(), strict=True))
-    rules = load_theme_rules()
-    themes = {title: rules.read(title) for title in dict.fromkeys(row["title"] for row in rows)}
-    scores = [read[pair] for pair in pairs]
-    found = [themes[row["title"]] for row in rows]
+def _texts(warehouse: Warehouse) -> Iterator[list[_Text]]:
+    """Yield the texts to do, in their order."""
+    total = int(warehouse.value("SELECT count(*) FROM todo_read"))
+    for start in range(0, total, LOOK_BATCH):
+        span = [start, start + LOOK_BATCH]
+        rows = warehouse.arrow("SELECT * FROM todo_read WHERE n >= ? AND n < ? ORDER BY n", span).to_pylist()
+        yield [
+            _Text(
+                Title(row["title"], row["language"], row["exposures_on"] or date.min, tuple(row["issuers"])),
+                row["exposures_on"], row["headlines"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+class _Work:
+    """Writes what is read, one transaction per batch, and counts it."""
+
+    def __init__(self, warehouse: Warehouse, reader: Reader, on_progress: Progress | None, total: int) -> None:
+        self.texts = 0
+        self.scored = Counter[str]()
+        self.abstained = Counter[str]()
+        self._warehouse = warehouse
+        self._reader = reader
+        self._model_id = reader.id
+        self._on_progress = on_progress
+        self._done, self._total = 0, total
+
+    def refuse(self, texts: Sequence[tuple[_Text, str]]) -> None:
+        """Note texts that the model is not asked about."""
+        if not texts:
+            return
+        found = [(headline, reason) for text, reason in texts for headline in text.headlines]
+        headlines, reasons = zip(*found, strict=True)
+        table = _columns(headline_id=headlines, model_id=self._model_id, abstained=reasons)
+        self._write(table, None)
+        self.abstained.update(reasons)
+        self._advance(len(found))
+
+    def read(self, texts: Sequence[_Text]) -> None:
+        """Have texts read by the model, a batch at a time."""
+        for start in range(0, len(texts), SCORE_BATCH):
+            batch = texts[start : start + SCORE_BATCH]
+            readings = self._reader.read([text.title for text in batch])
+            both = [
+                (headline, text, reading)
+                for text, reading in zip(batch, readings, strict=True)
+                for headline in text.headlines
+            ]
+            self._write(_reading_rows(both, self._model_id), _score_rows(both, self._model_id))
+            self.texts += len(batch)
+            for _, _, reading in both:
+                self.scored.update(target.via for target in reading.targets)
+                if reading.abstained:
+                    self.abstained[reading.abstained] += 1
+            self._advance(len(both))
+
+    def _write(self, readings: pa.Table, scores: pa.Table | None) -> None:
+        with self._warehouse.transaction():
+            number = self._warehouse.new_batch("score", self._model_id)
+            self._warehouse.insert("reading", _numbered(readings, number))
+            added = self._warehouse.insert("score", _numbered(scores, number)) if scores is not None else 0
+            self._warehouse.end_batch(number, len(readings), added)
+        self._warehouse.acknowledge()
+
+    def _advance(self, headlines: int) -> None:
+        self._done += headlines
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
+
+
+_Read = Sequence[tuple[str, _Text, HeadlineReading]]
+
+
+def _reading_rows(both: _Read, model_id: str) -> pa.Table:
+    def numbers(value: Callable[[HeadlineReading], float | None]) -> pa.Array:
+        return pa.array([value(reading) for _, _, reading in both], pa.float64())
+
     return _columns(
-        headline_id=[row["headline_id"] for row in rows],
-        issuer=[row["issuer"] for row in rows],
-        model_id=reading.id,
-        p_negative=[score[0] for score in scores],
-        p_neutral=[score[1] for score in scores],
-        p_positive=[score[2] for score in scores],
-        p_ai_models=[reading_.themes["ai_models"] for reading_ in found],
-        p_localization=[reading_.themes["localization"] for reading_ in found],
-        p_sanctions=[reading_.themes["sanctions"] for reading_ in found],
-        event=pa.array([reading_.event for reading_ in found], pa.string()),
-        p_event=pa.array([reading_.p_event for reading_ in found], pa.float64()),
+        headline_id=[headline for headline, _, _ in both],
+        model_id=model_id,
+        abstained=pa.array([reading.abstained for _, _, reading in both], pa.string()),
+        exposures_on=pa.array([text.exposures_on for _, text, _ in both], pa.date32()),
+        p_ai_models=numbers(lambda reading: reading.themes.get("ai_models")),
+        p_localization=numbers(lambda reading: reading.themes.get("localization")),
+        p_sanctions=numbers(lambda reading: reading.themes.get("sanctions")),
+        event=pa.array([reading.event for _, _, reading in both], pa.string()),
+        p_event=numbers(lambda reading: reading.p_event),
+        p_for=numbers(lambda reading: reading.directions[2]),
+        p_against=numbers(lambda reading: reading.directions[0]),
+        embedding=pa.array([_compact(reading) for _, _, reading in both], pa.list_(pa.float32())),
     )
 
 
-def _short_name(universe: Universe, issuer: str) -> str:
-    """Return the name by which headlines speak of an issuer: the shortest alias that is a word, not a ticker."""
-    known = universe.issuers[issuer]
-    names = [alias for alias in known.aliases if alias.casefold() == issuer.casefold()] or list(known.aliases)
-    return names[0] if not names[0].islower() else names[0].title()
+def _compact(reading: HeadlineReading) -> Any:
+    # Adding zero turns -0.0, which would be another value to a digest, into 0.0.
+    return None if reading.embedding is None else np.round(reading.embedding, EMBEDDING_DECIMALS) + np.float32(0)
 
 
-def _register(warehouse: Warehouse, reading: ReadingModel) -> None:
-    card = reading.model.card
+def _score_rows(both: _Read, model_id: str) -> pa.Table | None:
+    rows = [(headline, target) for headline, _, reading in both for target in reading.targets]
+    if not rows:
+        return None
+    negative, neutral, positive = zip(*(target.probabilities for _, target in rows), strict=True)
+    return _columns(
+        headline_id=[headline for headline, _ in rows],
+        issuer=[target.issuer for _, target in rows],
+        model_id=model_id,
+        via=[target.via for _, target in rows],
+        p_negative=negative,
+        p_neutral=neutral,
+        p_positive=positive,
+        p_relevant=[target.relevance for _, target in rows],
+        reason=[target.reason for _, target in rows],
+    )
+
+
+def _numbered(rows: pa.Table, batch: int) -> pa.Table:
+    return rows.append_column("batch_id", pa.array([batch] * len(rows), pa.int64()))
+
+
+def _register(warehouse: Warehouse, reader: Reader) -> None:
+    card = reader.model.card
     with warehouse.transaction():
         table = _columns(
-            model_id=[reading.id], name=card.name, files_sha256=card.files_sha256, labels=json.dumps(card.labels),
+            model_id=[reader.id], name=card.name, files_sha256=card.files_sha256, labels=json.dumps(LABELS),
             languages=json.dumps(card.languages), training_cutoff=pa.array([card.training_cutoff], pa.date32()),
+            masked=reader.masked, rules=reader.rules.id, exposures=reader.exposures.id, linker=reader.linker_id,
         )  # fmt: skip
         warehouse.insert("model", table)
 

@@ -19,11 +19,12 @@ READ_CHARACTERS = 1_000
 
 @dataclass(frozen=True)
 class ThemeReading:
-    """What the rules found: P of each theme (here 0 or 1), and the likeliest event with its P."""
+    """What the rules found: P of each theme (here 0 or 1), the likeliest event with its P, and whether it is denied."""
 
     themes: Mapping[str, float]
     event: str | None
     p_event: float | None
+    contrary: bool = False
 
 
 class ThemeRules:
@@ -46,13 +47,20 @@ class ThemeRules:
         self._themes = {name: _any_of(table["theme"][name]["patterns"]) for name in THEMES}
         self._events = [(part["name"], _any_of(part["patterns"])) for part in table["event"]]
         self.events = tuple(name for name, _ in self._events)
+        self._contrary = _any_of(table["contrary"]["patterns"])
+        self._chips = _any_of(table["chips"]["patterns"])
 
     def read(self, text: str) -> ThemeReading:
         """Return the themes and the event of one headline."""
         text = text[:READ_CHARACTERS].lower()
         themes = {name: float(pattern.search(text) is not None) for name, pattern in self._themes.items()}
         event = next((name for name, pattern in self._events if pattern.search(text)), None)
-        return ThemeReading(themes, event, None if event is None else 1.0)
+        contrary = event is not None and self._contrary.search(text) is not None
+        return ThemeReading(themes, event, None if event is None else 1.0, contrary)
+
+    def speaks_of_chips(self, text: str) -> bool:
+        """Return whether a text that names no issuer may be about what moves one: chips, AI, trade in them."""
+        return self._chips.search(text[:READ_CHARACTERS].lower()) is not None
 
 
 def _any_of(patterns: list[str]) -> re.Pattern[str]:

@@ -1,9 +1,9 @@
-"""Train, export and measure the embedded model: ``python -m chipwire.signals.train``.
+"""Train, export and describe the embedded reading models: ``python -m chipwire.signals.train``.
 
-A small sentence encoder with mean pooling and one linear layer reads (headline, target name) and says whether
-the news is negative, neutral or positive for the target. The result is a folder with an int8 ONNX graph, its
-tokenizer and ``model.json``, which the scorer reads. Needs the extra ``[train]`` (torch, transformers, onnx);
-those are imported where they are used, so that the helpers here import without them.
+One model per language, each an encoder with the heads of `chipwire.signals.train_network`: English from a published
+small sentence encoder, Chinese from one that is pretrained here on unlabelled titles. Both are fine-tuned on our own
+labelled headlines and frames, English on public entity-level sets too, and become folders with an 8-bit ONNX graph,
+its tokenizer and ``model.json``. Needs the extra ``[train]`` (torch, transformers, onnx).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,375 +24,256 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import ChipwireError
+from chipwire.data.universe import load_universe
 from chipwire.signals import train_data
-from chipwire.signals.train_data import LABELS, SPLITS, Corpus, Example
-from chipwire.signals.train_eval import fit_temperature, measure
-from chipwire.signals.train_export import export_onnx, onnx_runner, store_int8
+from chipwire.signals.models import load_model
+from chipwire.signals.onnx_model import FORMAT, OnnxModel, feed_of
+from chipwire.signals.themes import THEMES
+from chipwire.signals.train_data import LABELS
+from chipwire.signals.train_domain import (
+    DIRECTIONS, EVENTS, FILES, Text, drop_near, load_rows, masked, own_texts, public_texts, split_groups,
+)  # fmt: skip
+from chipwire.signals.train_eval import fit_temperature
+from chipwire.signals.train_export import activation_ranges, write_graph
+from chipwire.signals.train_frames import Frame, Grower, load_frames
+from chipwire.signals.train_network import MAX_TOKENS, build_network, load_tokenizer
+from chipwire.signals.train_loop import Recipe, fit, teacher_of
 
-Floats = NDArray[np.float64]
-Batch = dict[str, NDArray[np.int64]]
-
-MAX_TOKENS: Final = 96
-
-BASE: Final = {
-    "name": "sentence-transformers/all-MiniLM-L6-v2",
-    "licence": "Apache-2.0",
-    "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "training_cutoff": "2021-08-30",
+BASES: Final = {
+    "en": {
+        "name": "sentence-transformers/all-MiniLM-L6-v2",
+        "licence": "Apache-2.0",
+        "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "training_cutoff": "2021-08-30",
+    },
+    "zh": {"name": "trained here on unlabelled trending titles", "licence": "MIT", "training_cutoff": "2025-12-31"},
 }
-"""The encoder; its cut-off is the day of its release."""
+"""The encoders; the English one's cut-off is the day of its release."""
 
-SOURCES: Final = (
+PUBLIC: Final = (
     {"name": "sentfin", "title": "SEntFiN 1.0", "licence": "MIT", "cutoff": "2022-03-08"},
     {"name": "finentity", "title": "FinEntity", "licence": "ODC-BY-1.0", "cutoff": "2023-10-19"},
     {"name": "twitter", "title": "Twitter Financial News 1.0.0", "licence": "MIT", "cutoff": "2022-12-31"},
 )
 """Data sets with the day after which they hold nothing: their publication, or the end of its year."""
 
-SELFTEST: Final = (
-    ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
-    ("Intel slumps after cutting its full-year outlook", "Intel", "negative"),
-    ("Micron to present at an investor conference next week", "Micron", "neutral"),
-    ("AMD rallies on strong demand while Intel slides on weak sales", "AMD", "positive"),
-    ("AMD rallies on strong demand while Intel slides on weak sales", "Intel", "negative"),
-    ("TSMC names new head of human resources", "TSMC", "neutral"),
-)
-"""Examples that any usable model reads rightly; a loader checks the order of labels by them."""
+OWN_CUTOFF: Final = "2026-11-21"
+"""When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
+
+RECIPES: Final = {
+    "en": Recipe(epochs=6, rate=2e-4, own_repeats=2, frame_repeats=4),
+    "zh": Recipe(epochs=10, rate=4e-4, own_repeats=2, frame_repeats=5),
+}
+
+SELFTEST: Final = {
+    "en": (
+        ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
+        ("Intel slumps after cutting its full-year outlook", "Intel", "negative"),
+        ("AMD wins a huge accelerator order from a cloud giant", "AMD", "positive"),
+        ("Washington adds SMIC to its trade blacklist", "SMIC", "negative"),
+    ),
+    "zh": (
+        ("寒武纪三季度净利润大增", "寒武纪", "positive"),
+        ("美国将中芯国际列入实体清单", "中芯国际", "negative"),
+    ),
+}
+"""Headlines that any usable model reads rightly; they are read whenever the model is loaded."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the model is trained; the defaults made the embedded model.
+class Data:
+    """The texts of one language, by split, and what was left out."""
 
-    Attributes
-    ----------
-    epochs, batch_size : int
-        Passes over the rows, rows per step.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    warmup_share : float
-        Share of the steps over which the learning rate rises before it falls linearly to zero.
-    rename_share : float
-        Share of the rows that get another company's name, drawn anew in each epoch.
-    """
-
-    epochs: int = 3
-    batch_size: int = 32
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.01
-    warmup_share: float = 0.1
-    rename_share: float = 0.3
+    own: Mapping[str, list[Text]]
+    public: Mapping[str, list[Text]]
+    frames: list[Frame]
+    counts: dict[str, int]
 
 
-def load_tokenizer(path: Path) -> Any:
-    """Return the pair tokenizer of the product.
-
-    It cuts to `MAX_TOKENS` in the headline only, pads to the batch, and a literal special token in a headline
-    stays plain text.
-    """
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.enable_truncation(MAX_TOKENS, strategy="only_first")
-    tokenizer.enable_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def encode(tokenizer: Any, rows: Sequence[Example]) -> Batch:
-    """Return one padded batch as int64 arrays of shape (rows, tokens), keyed by the graph's input names."""
-    encodings = tokenizer.encode_batch([(row.headline, row.target) for row in rows])
-    return {
-        "input_ids": np.array([item.ids for item in encodings], dtype=np.int64),
-        "attention_mask": np.array([item.attention_mask for item in encodings], dtype=np.int64),
-        "token_type_ids": np.array([item.type_ids for item in encodings], dtype=np.int64),
-    }
+def gather(language: str, folder: Path) -> Data:
+    """Read all texts of a language; frames too near to a validation or test wording are left out."""
+    rows = load_rows([name for name in FILES if name.startswith(language)])
+    splits = split_groups(rows)
+    texts = own_texts(rows)
+    own = {split: [text for text in texts if splits[text.group] == split] for split in train_data.SPLITS}
+    counts: dict[str, int] = {f"own rows: {split}": 0 for split in train_data.SPLITS}
+    for row in rows:
+        counts[f"own rows: {splits[row.group]}"] += 1
+    public: dict[str, list[Text]] = {split: [] for split in train_data.SPLITS}
+    if language == "en":
+        corpus = train_data.load_corpus(folder)
+        counts |= {f"dropped: {reason}": count for reason, count in corpus.dropped.items()}
+        parts = train_data.split_corpus(corpus.examples)
+        public = {split: public_texts(parts[split]) for split in train_data.SPLITS}
+        counts |= {f"public rows: {name}": n for name, n in Counter(row.source for row in corpus.examples).items()}
+    frames = load_frames(language)
+    counts["frames"] = len(frames)
+    return Data(own, public, frames, counts)
 
 
-def length_batches(rows: Sequence[Example], size: int, rng: np.random.Generator | None) -> list[list[int]]:
-    """Return row indices in batches of similar text length, so that little padding is computed.
-
-    Parameters
-    ----------
-    rows : sequence of Example
-        The rows to batch.
-    size : int
-        Rows per batch; the last may be smaller.
-    rng : numpy Generator or None
-        With it, rows are shuffled first, sorted within 50 batches at a time, and the batches shuffled.
-        Without it, rows are sorted as a whole.
-    """
-    order = list(range(len(rows)))
-    window = len(order)
-    if rng is not None:
-        rng.shuffle(order)
-        window = 50 * size
-    batches = []
-    for start in range(0, len(order), max(window, 1)):
-        part = sorted(order[start : start + window], key=lambda index: len(rows[index].headline))
-        batches += [part[at : at + size] for at in range(0, len(part), size)]
-    if rng is not None:
-        rng.shuffle(batches)
-    return batches
+def epoch_texts(data: Data, recipe: Recipe, grower: Grower, rng: np.random.Generator) -> list[Text]:
+    """Return the texts of one epoch: own, public and freshly grown ones, a share of them masked."""
+    held = [text for split in ("validation", "test") for text in data.own[split]]
+    grown = drop_near(grower.grow(data.frames, recipe.frame_repeats), held)
+    texts = [*(data.own["train"] * recipe.own_repeats), *grown, *data.public["train"]]
+    return [
+        masked(text, int(rng.integers(len(text.targets))))
+        if text.targets and rng.random() < recipe.masked_share
+        else text
+        for text in texts
+    ]
 
 
-def build_classifier(base: Path) -> Any:
-    """Return the encoder of a folder with masked mean pooling and a fresh linear layer, as a torch module."""
-    import torch
-    from transformers import BertModel
-
-    class PooledClassifier(torch.nn.Module):  # type: ignore[misc,unused-ignore]
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = BertModel.from_pretrained(
-                base, add_pooling_layer=False, use_safetensors=True, attn_implementation="eager"
-            )
-            self.dropout = torch.nn.Dropout(0.1)
-            self.head = torch.nn.Linear(self.encoder.config.hidden_size, len(LABELS))
-
-        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
-            hidden = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-            ).last_hidden_state
-            weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            pooled = (hidden * weight).sum(1) / weight.sum(1)
-            return self.head(self.dropout(pooled))
-
-    return PooledClassifier()
-
-
-def train(model: Any, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, seed: int) -> None:
-    """Fit the module in place with AdamW, a linear warm-up and a linear decay.
-
-    Parameters
-    ----------
-    model, tokenizer
-        From `build_classifier` and `load_tokenizer`.
-    rows : sequence of Example
-        Training rows; a share of them is renamed in each epoch.
-    recipe : Recipe
-        How.
-    seed : int
-        Seeds renaming, order and dropout. On a CPU a repeat agrees to the order of float additions.
-    """
-    import torch
-
-    torch.manual_seed(seed)
+def train(language: str, base: Path, data: Data, recipe: Recipe, seed: int) -> Any:
+    """Return a trained network; all chance comes from `seed`."""
     rng = np.random.default_rng(seed)
-    pool = train_data.rename_pool(rows)
-    steps = recipe.epochs * -(-len(rows) // recipe.batch_size)
-    warmup = max(1, round(steps * recipe.warmup_share))
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
-    )
-    loss_of = torch.nn.CrossEntropyLoss()
-    model.train()
-    for epoch in range(recipe.epochs):
-        seen = [train_data.rename_target(row, pool, rng) if rng.random() < recipe.rename_share else row for row in rows]
-        total = 0.0
-        for indices in length_batches(seen, recipe.batch_size, rng):
-            part = [seen[index] for index in indices]
-            batch = {name: torch.from_numpy(array) for name, array in encode(tokenizer, part).items()}
-            # Half-precision products halve the time on processors that have them; weights stay float32.
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(**batch)
-            loss = loss_of(logits.float(), torch.tensor([row.label for row in part]))
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            total += loss.item() * len(part)
-        sys.stderr.write(f"epoch {epoch + 1}/{recipe.epochs}: loss {total / len(rows):.4f}\n")
-    model.eval()
+    grower = Grower(load_universe(), language, rng)
+    network = build_network(base)
+    tokenizer = load_tokenizer(base)
+    teacher = teacher_of(language, base, [*data.own["train"], *data.public["train"]])
+    fit(network, tokenizer, lambda: epoch_texts(data, recipe, grower, rng), teacher, recipe, seed)
+    return network
 
 
-def predict(run: Callable[[Batch], Floats], tokenizer: Any, rows: Sequence[Example]) -> Floats:
-    """Return logits of shape (rows, labels) from a function that maps a batch to its logits."""
-    logits = np.zeros((len(rows), len(LABELS)))
-    for indices in length_batches(rows, 64, None):
-        logits[indices] = run(encode(tokenizer, [rows[index] for index in indices]))
-    return logits
-
-
-def build(data: Path, base: Path, out: Path, seed: int, recipe: Recipe) -> dict[str, Any]:
-    """Train on the data sets of a folder and write the model's folder.
-
-    Parameters
-    ----------
-    data, base, out : Path
-        Folder of the data sets, folder of the encoder, folder to write.
-    seed : int
-        Of the training; the split into training, validation and test rows does not depend on it.
-    recipe : Recipe
-        How to train.
-
-    Returns
-    -------
-    dict
-        What ``model.json`` holds.
+def export(language: str, network: Any, base: Path, data: Data, out: Path, facts: dict[str, Any]) -> None:
+    """Write the folder of a trained network: graph, tokenizer, description with temperatures.
 
     Raises
     ------
     ChipwireError
-        When the encoder is another than `BASE`, or the result fails `SELFTEST`.
+        The exported model misreads one of `SELFTEST`.
     """
-    import torch
-
-    check_base(base)
-    torch.set_num_threads(2)
-    torch.manual_seed(seed)
-    corpus = train_data.load_corpus(data)
-    parts = train_data.split_corpus(corpus.examples)
-    tokenizer = load_tokenizer(base / "tokenizer.json")
-    model = build_classifier(base)
-    train(model, tokenizer, parts["train"], recipe, seed)
+    tokenizer = load_tokenizer(base)
+    calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
+    config = network.encoder.config.to_dict()
+    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    ranges = activation_ranges(network, _feeds(tokenizer, calibration))
     out.mkdir(parents=True, exist_ok=True)
-    # Nothing in `out` changes until the new model has passed; model.json comes last.
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        full, made = Path(scratch) / "float32.onnx", Path(scratch) / "made"
+        made = Path(scratch) / "made"
         made.mkdir()
-        sample = encode(tokenizer, [Example(text, name, 0, "") for text, name, _ in SELFTEST])
-        export_onnx(model, sample, full)
-        store_int8(full, made / "model.onnx")
         tokenizer.save(str(made / "tokenizer.json"), pretty=False)
-        write_config(model.encoder.config, made / "config.json")
-        run = onnx_runner(made / "model.onnx")
-        check_selftest(run, tokenizer)
-        exact = predict(onnx_runner(full), tokenizer, parts["test"])
-        facts = describe(corpus, parts, seed, *evaluate(run, tokenizer, parts, exact))
-        (made / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        for name in ("config.json", "tokenizer.json", "model.onnx", "model.json"):
-            (made / name).replace(out / name)
-    return facts
+        write_graph(weights, config, ranges, made / "model.onnx", MAX_TOKENS)
+        _describe(made, facts)
+        validation = data.own["validation"] + [t for t in data.public["validation"] if t.source == "sentfin"][:500]
+        _describe(made, facts | {"temperatures": temperatures(OnnxModel(made), validation)})
+        load_model(str(made))  # runs the self-test
+        for path in sorted(made.iterdir()):
+            shutil.copyfile(path, out / path.name)
+        write_graph(weights, config, None, out.parent / f"{out.name}-float32.onnx", MAX_TOKENS)
 
 
-def check_base(base: Path) -> None:
-    """Raise `ChipwireError` unless the folder holds the encoder whose facts `BASE` states."""
-    weights = base / "model.safetensors"
-    if not weights.is_file():
-        raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASE['name']}")
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != BASE["sha256"]:
-        raise ChipwireError(
-            f"{weights} has sha256 {found[:12]}..., not {BASE['sha256'][:12]}... of {BASE['name']}; "
-            "for another encoder, change BASE in chipwire/signals/train.py with its licence and cut-off"
-        )
+def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
+    for start in range(0, len(texts), 32):
+        part = texts[start : start + 32]
+        encodings = tokenizer.encode_batch([text.text for text in part])
+        yield feed_of(encodings, [[target.spans for target in text.targets] for text in part])
 
 
-def check_selftest(run: Callable[[Batch], Floats], tokenizer: Any) -> None:
-    """Raise `ChipwireError` when the model misreads one of `SELFTEST`."""
-    rows = [Example(text, name, LABELS.index(label), "") for text, name, label in SELFTEST]
-    for row, best in zip(rows, predict(run, tokenizer, rows).argmax(1), strict=True):
-        if best != row.label:
-            raise ChipwireError(
-                f"self-test: '{row.headline}' for {row.target} is read as {LABELS[best]}, "
-                f"not {LABELS[row.label]}; train longer or with another --seed"
-            )
+def temperatures(model: OnnxModel, texts: Sequence[Text]) -> dict[str, float]:
+    """Return the divisor of each head's logits that makes its probabilities honest on validation texts."""
+    from chipwire.signals.models import Item
 
-
-def evaluate(
-    run: Callable[[Batch], Floats], tokenizer: Any, parts: dict[str, list[Example]], exact: Floats
-) -> tuple[float, dict[str, Any]]:
-    """Return the temperature fitted on validation, and the measures on validation and test.
-
-    Parameters
-    ----------
-    run, tokenizer
-        The model as it ships.
-    parts : dict of str to list of Example
-        Rows of each split.
-    exact : ndarray of shape (test rows, labels)
-        Logits of the float32 graph on the test rows, to compare labels with.
-    """
-    logits = {name: predict(run, tokenizer, parts[name]) for name in ("validation", "test")}
-    metrics: dict[str, Any] = {name: measure_by_source(logits[name], parts[name]) for name in logits}
-    metrics["test"]["int8_agreement"] = round(float(np.mean(exact.argmax(1) == logits["test"].argmax(1))), 4)
-    metrics["interval"] = "95%, percentile bootstrap over headlines"
-    return fit_temperature(logits["validation"], labels_of(parts["validation"])), metrics
-
-
-def labels_of(rows: Sequence[Example]) -> NDArray[np.int64]:
-    """Return the label index of each row."""
-    return np.array([row.label for row in rows], dtype=np.int64)
-
-
-def measure_by_source(logits: Floats, rows: Sequence[Example]) -> dict[str, Any]:
-    """Return the measures over all rows, and under ``by_source`` those of each data set."""
-
-    def over(chosen: NDArray[np.int64]) -> dict[str, object]:
-        keys = [train_data.headline_key(rows[index].headline) for index in chosen]
-        return measure(logits.argmax(1)[chosen], labels_of(rows)[chosen], keys, len(LABELS))
-
-    names = np.array([row.source for row in rows])
-    result: dict[str, Any] = over(np.arange(len(rows)))
-    result["by_source"] = {item["name"]: over(np.flatnonzero(names == item["name"])) for item in SOURCES}
-    return result
-
-
-def write_config(config: Any, path: Path) -> None:
-    """Write the encoder's configuration with the labels, without its old class and path."""
-    facts = config.to_diff_dict()
-    for key in ("_name_or_path", "architectures"):
-        facts.pop(key, None)
-    facts["id2label"] = dict(enumerate(LABELS))
-    facts["label2id"] = {label: index for index, label in enumerate(LABELS)}
-    path.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def describe(
-    corpus: Corpus, parts: dict[str, list[Example]], seed: int, temperature: float, metrics: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the facts that ``model.json`` states."""
-    used = Counter(row.source for row in corpus.examples)
-    data = [{**item, "rows": used[item["name"]]} for item in SOURCES]
+    raw = model.logits([Item(t.text, t.language, tuple(target.spans for target in t.targets)) for t in texts])
+    labels = np.array([target.label for text in texts for target in text.targets])
+    relevance = np.array([np.nan if target.relevance is None else target.relevance for t in texts for target in t.targets])
+    known = ~np.isnan(relevance)
+    events = np.array([-1 if text.event is None else text.event for text in texts])
+    directions = np.array([-1 if text.direction is None else text.direction for text in texts])
+    themes = np.array([text.themes or (np.nan,) * len(THEMES) for text in texts])
+    themed = ~np.isnan(themes[:, 0])
     return {
-        "name": "chipwire-minilm-entity",
-        "version": "1",
-        "format": "onnx",
-        "labels": list(LABELS),
-        "input": "headline-target-pair",
-        "languages": ["en"],
-        "max_tokens": MAX_TOKENS,
-        "temperature": temperature,
-        "base": BASE,
-        "training_cutoff": max([BASE["training_cutoff"], *(item["cutoff"] for item in SOURCES)]),
-        "data": data,
-        "rows": {name: len(parts[name]) for name in SPLITS},
-        "dropped": corpus.dropped,
-        "seed": seed,
-        "metrics": metrics,
-        "selftest": [{"headline": text, "target": name, "label": label} for text, name, label in SELFTEST],
+        "sentiment": fit_temperature(raw["sentiment"], labels),
+        "relevance": fit_temperature(_two(raw["relevance"][known]), relevance[known].astype(np.int64)),
+        "themes": fit_temperature(_two(raw["themes"][themed].ravel()), themes[themed].ravel().astype(np.int64)),
+        "event": fit_temperature(raw["event"][events >= 0], events[events >= 0]),
+        "direction": fit_temperature(raw["direction"][directions >= 0], directions[directions >= 0]),
     }
 
 
-def base_folder(base: str) -> Path:
-    """Return the folder of the encoder, fetched from the Hugging Face hub when `base` is not a folder."""
-    if Path(base).is_dir():
-        return Path(base)
-    from huggingface_hub import snapshot_download
+def _two(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the two-column form of logits of a yes or no."""
+    return np.stack([np.zeros_like(logits), logits], axis=1)
 
-    return Path(snapshot_download(base, allow_patterns=["*.json", "model.safetensors"]))
+
+def describe(language: str, base: Path, data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Return the facts that ``model.json`` states."""
+    cutoffs = [str(BASES[language]["training_cutoff"]), OWN_CUTOFF]
+    return {
+        "format": FORMAT,
+        "name": f"chipwire-reader-{language}",
+        "version": "2",
+        "languages": [language],
+        "labels": list(LABELS),
+        "directions": list(DIRECTIONS),
+        "themes": list(THEMES),
+        "events": list(EVENTS),
+        "max_tokens": MAX_TOKENS,
+        "base": BASES[language],
+        "training_cutoff": max([*cutoffs, *(str(item["cutoff"]) for item in PUBLIC if language == "en")]),
+        "public_data": [dict(item) for item in PUBLIC] if language == "en" else [],
+        "counts": data.counts,
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "selftest": [{"headline": text, "target": name, "label": label} for text, name, label in SELFTEST[language]],
+    }
+
+
+def _describe(folder: Path, facts: Mapping[str, Any]) -> None:
+    (folder / "model.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check_base(base: Path) -> None:
+    """Raise `ChipwireError` unless the folder holds the English encoder whose facts `BASES` states."""
+    weights = base / "model.safetensors"
+    if not weights.is_file():
+        raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASES['en']['name']}")
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != (asked := str(BASES["en"]["sha256"])):
+        raise ChipwireError(
+            f"{weights} has sha256 {found[:12]}..., not {asked[:12]}... of {BASES['en']['name']}; "
+            "for another encoder, change BASES in chipwire/signals/train.py with its licence and cut-off"
+        )
+
+
+def build(language: str, folder: Path, base: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Train one language's model from data and write its folder; return the facts of ``model.json``."""
+    import torch
+
+    torch.set_num_threads(2)
+    torch.manual_seed(seed)
+    recipe = RECIPES[language]
+    data = gather(language, folder)
+    network = train(language, base, data, recipe, seed)
+    facts = describe(language, base, data, recipe, seed)
+    export(language, network, base, data, out, facts)
+    return facts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m chipwire.signals.train", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the three data sets")
-    parser.add_argument("--base", required=True, help=f"folder or hub id of {BASE['name']}")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets and the titles")
+    parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASES['en']['name']}")
+    parser.add_argument("--zh-base", type=Path, required=True, help="folder of the Chinese encoder; made when missing")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the models to")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
+    parser.add_argument("--language", choices=("en", "zh"), help="train only this one")
     options = parser.parse_args(arguments)
     try:
-        facts = build(options.data, base_folder(options.base), options.out, options.seed, Recipe())
+        check_base(options.base)
+        if not (options.zh_base / "model.safetensors").exists() and options.language != "en":
+            from chipwire.signals.train_pretrain import pretrain, read_titles
+
+            titles = read_titles(options.data / "weibo_titles_zh_unlabelled.txt.gz", 400_000, 1)
+            pretrain(titles, options.zh_base)
+        for language in (options.language,) if options.language else ("en", "zh"):
+            base = options.base if language == "en" else options.zh_base
+            build(language, options.data, base, options.out / language, options.seed)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps(facts["metrics"]["test"], indent=2) + "\n")
     return 0
 
 

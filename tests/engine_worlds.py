@@ -29,8 +29,7 @@ RUN_TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", 
 TABLES = ("bar", "fx_rate", "corporate_action", "headline", "model", "score", "signal", *RUN_TABLES)
 SIGNAL_TABLES = {
     "headline": "headline_id title language published_at available_at batch_id",
-    "score": "headline_id issuer model_id p_negative p_neutral p_positive p_ai_models p_localization p_sanctions "
-    "batch_id",
+    "score": "headline_id issuer model_id via p_negative p_neutral p_positive p_relevant reason batch_id",
     "signal": "headline_id issuer theme model_id linker available_at via value relevance novelty theme_weight "
     "half_life_days",
 }
@@ -169,7 +168,7 @@ class World:
         frame = frame.assign(
             title=frame["headline_id"], language="en", batch_id=1, model_id=MODEL, linker=LINKER, via="direct",
             p_negative=np.maximum(-frame["value"], 0.0), p_neutral=1 - frame["value"].abs(),
-            p_positive=np.maximum(frame["value"], 0.0), p_ai_models=0.0, p_localization=0.0, p_sanctions=1.0,
+            p_positive=np.maximum(frame["value"], 0.0), p_relevant=1.0, reason="named",
         )  # fmt: skip
         for table, columns in SIGNAL_TABLES.items():
             dated = frame[frame["available_at"].notna()] if table == "signal" else frame

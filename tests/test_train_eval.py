@@ -1,17 +1,11 @@
-"""Measures of the embedded model by formula, int8 storage, and the folder that ships."""
+"""Measures by formula and by hand."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chipwire.signals import train_data, train_eval, train_export
-from chipwire.signals.train import MAX_TOKENS, SELFTEST, encode, length_batches, load_tokenizer
-from chipwire.signals.train_data import LABELS, Example
-
-MODEL = Path(train_data.__file__).parent / "model"
+from chipwire.signals import train_eval
 
 
 def test_log_loss_of_known_probabilities():
@@ -39,6 +33,59 @@ def test_accuracy_and_macro_f1_by_hand():
     assert train_eval.macro_f1(counts) == pytest.approx(expected)
 
 
+def test_macro_f1_is_over_labels_that_occur():
+    # Label 2 is neither true nor predicted; label 3 is only predicted, and costs.
+    counts = train_eval.confusion(np.array([0, 0, 1, 3]), np.array([0, 1, 1, 1]), 4)
+    expected = (2 * 1 / (2 + 1) + 2 * 1 / (1 + 3) + 0) / 3
+    assert train_eval.macro_f1(counts) == pytest.approx(expected)
+    assert math.isnan(train_eval.macro_f1(np.zeros((3, 3))))
+
+
+def test_confusion_parts_sum_to_the_confusion_matrix():
+    predicted, labels = np.array([0, 2, 1, 1]), np.array([0, 1, 1, 2])
+    summed = train_eval.confusion_parts(predicted, labels, 3).sum(axis=0)
+    assert summed.reshape(3, 3).tolist() == train_eval.confusion(predicted, labels, 3).tolist()
+    assert train_eval.of_matrix(train_eval.accuracy)(summed) == 0.5
+
+
+def test_sign_accuracy_by_hand():
+    probabilities = np.array(
+        [
+            [0.6, 0.3, 0.1],  # negative, is negative
+            [0.1, 0.8, 0.1],  # a tie, is positive: wrong
+            [0.1, 0.6, 0.3],  # leans positive though neutral is likeliest, is positive: right
+            [0.2, 0.2, 0.6],  # is neutral: does not count
+            [np.nan] * 3,  # abstained, is negative: wrong
+        ]
+    )
+    labels = np.array([0, 2, 2, 1, 0])
+    assert train_eval.sign_right(probabilities, labels).tolist() == [True, False, True, False, False]
+    assert train_eval.sign_accuracy(probabilities, labels) == 2 / 4
+    assert math.isnan(train_eval.sign_accuracy(probabilities, np.ones(5, dtype=np.int64)))
+
+
+def test_binary_f1_by_hand():
+    truth = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
+    predicted = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=bool)
+    # First label: 1 hit, 1 missed; second: 1 hit, 1 too many; the third does not occur.
+    expected = (2 / (2 + 1) + 2 / (2 + 1)) / 2
+    assert train_eval.binary_f1(train_eval.binary_parts(predicted, truth).sum(axis=0)) == pytest.approx(expected)
+
+
+def test_calibration_error_by_hand():
+    sure, unsure = [0.05, 0.05, 0.9], [0.2, 0.2, 0.6]
+    probabilities = np.array([sure, sure, sure, sure, unsure])
+    labels = np.array([2, 2, 2, 0, 2])
+    # Four rows at 0.9 of which three are right, one at 0.6 that is right.
+    expected = (4 * abs(0.9 - 0.75) + 1 * abs(0.6 - 1)) / 5
+    for bins in (5, 15):
+        found = train_eval.calibration_error(train_eval.calibration_parts(probabilities, labels, bins).sum(axis=0))
+        assert found == pytest.approx(expected)
+    # In one bin the gaps make up for each other: mean confidence 0.84, four of five right.
+    found = train_eval.calibration_error(train_eval.calibration_parts(probabilities, labels, 1).sum(axis=0))
+    assert found == pytest.approx(abs(0.84 - 0.8))
+
+
 def test_interval_widens_when_rows_share_headlines():
     rng = np.random.default_rng(3)
     right = rng.random(100) < 0.7
@@ -51,78 +98,10 @@ def test_interval_widens_when_rows_share_headlines():
     assert together["high"] - together["low"] == pytest.approx(2 * (apart["high"] - apart["low"]), rel=0.25)
 
 
-def test_int8_is_within_half_a_step():
-    weight = np.random.default_rng(5).normal(size=(7, 5)).astype(np.float32)
-    weight[:, 2] = 0
-    for axis in (0, 1):
-        values, scales = train_export.int8_channels(weight, axis)
-        assert values.dtype == np.int8
-        assert np.all(np.abs(values * scales - weight) <= scales / 2 + 1e-7)
-
-
-def test_batches_hold_every_row_once():
-    rows = [Example("x" * (number % 17), "Acme", 1, "sentfin") for number in range(333)]
-    for rng in (None, np.random.default_rng(2)):
-        batches = length_batches(rows, 32, rng)
-        assert sorted(index for batch in batches for index in batch) == list(range(333))
-        assert max(map(len, batches)) == 32
-
-
-@pytest.fixture(scope="module")
-def facts():
-    return json.loads((MODEL / "model.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def run():
-    return train_export.onnx_runner(MODEL / "model.onnx")
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return load_tokenizer(MODEL / "tokenizer.json")
-
-
-def test_shipped_folder_is_small_and_states_its_origin(facts):
-    assert sum(path.stat().st_size for path in MODEL.iterdir() if path.is_file()) <= 26_000_000
-    assert facts["labels"] == list(LABELS)
-    assert facts["max_tokens"] == MAX_TOKENS
-    assert facts["training_cutoff"] >= facts["base"]["training_cutoff"]
-    assert facts["training_cutoff"] == max(item["cutoff"] for item in facts["data"])
-    assert sum(item["rows"] for item in facts["data"]) == sum(facts["rows"].values())
-    assert facts["metrics"]["test"]["int8_agreement"] >= 0.985
-
-
-def test_shipped_card_quotes_the_measured_figures(facts):
-    card = (MODEL / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for split in ("validation", "test"):
-        for name in ("accuracy", "macro_f1"):
-            figure = facts["metrics"][split][name]
-            assert f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" in card
-    assert facts["training_cutoff"] in card
-    assert str(facts["temperature"]) in card
-
-
-def test_shipped_model_reads_its_selftest(run, tokenizer, facts):
-    rows = [Example(item["headline"], item["target"], LABELS.index(item["label"]), "") for item in facts["selftest"]]
-    assert [(row.headline, row.target, LABELS[row.label]) for row in rows] == list(SELFTEST)
-    assert run(encode(tokenizer, rows)).argmax(1).tolist() == [row.label for row in rows]
-
-
-def test_shipped_model_scores_a_row_alike_alone_and_in_a_batch(run, tokenizer):
-    rows = [Example(text, name, 1, "") for text, name, _ in SELFTEST]
-    rows.append(Example("Foundry " * 60 + "closes", "Foundry", 1, ""))
-    together = run(encode(tokenizer, rows))
-    alone = np.vstack([run(encode(tokenizer, [row])) for row in rows])
-    assert np.abs(together - alone).max() < 1e-4
-
-
-def test_shipped_tokenizer_cuts_the_headline_only_and_keeps_special_words_plain(tokenizer):
-    long = tokenizer.encode("chip " * 500, "Lam Research")
-    assert len(long.ids) == MAX_TOKENS
-    assert [token for token, kind in zip(long.tokens, long.type_ids, strict=True) if kind == 1] == [
-        "lam",
-        "research",
-        "[SEP]",
-    ]
-    assert tokenizer.encode("Acme [SEP] Bolt", "Acme").tokens.count("[SEP]") == 2
+def test_interval_of_a_share_is_that_of_the_normal_formula():
+    right = np.arange(1_000) % 5 > 0
+    found = train_eval.bootstrap(train_eval.share_parts(right), [str(n) for n in range(1_000)], train_eval.share)
+    half = 1.96 * math.sqrt(0.8 * 0.2 / 1_000)
+    assert (found.value, found.rows) == (0.8, 1_000)
+    assert (found.low, found.high) == (pytest.approx(0.8 - half, abs=0.004), pytest.approx(0.8 + half, abs=0.004))
+    assert train_eval.bootstrap(np.empty((0, 2)), [], train_eval.share) is None

@@ -1,0 +1,11 @@
+-- As novelty_alike.sql, for a model without embeddings: every earlier story of the same event (or theme) and direction
+-- within the window counts as one that said the same.
+CREATE OR REPLACE TEMP TABLE told AS
+SELECT headline_id, issuer,
+       count(*) OVER (
+           PARTITION BY issuer, story, direction ORDER BY available_at
+           RANGE BETWEEN to_days($window_days) PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING
+       )
+       + row_number() OVER (PARTITION BY issuer, story, direction, available_at ORDER BY headline_id)
+       - 1 AS before
+FROM story

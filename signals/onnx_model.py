@@ -1,0 +1,245 @@
+"""The embedded reading models, one for each language, run by onnxruntime on the processor.
+
+A folder holds ``model.onnx`` (made by `chipwire.signals.train_export`), ``tokenizer.json`` and ``model.json``; or it
+holds such folders, one per language. Weights and activations of the large products are 8-bit integers with ranges
+fixed when the model was made, so their sums are exact and no text's reading depends on what is read beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.data.errors import BadModel
+from chipwire.signals.masking import Span
+from chipwire.signals.models import (
+    DIRECTIONS, LABELS, MAX_CONFIG_BYTES, Floats, Item, Model, ModelCard, Readings, files_digest, known_labels, said,
+    sigmoid, softmax, threads,
+)  # fmt: skip
+
+FORMAT: Final = "chipwire-reader-1"
+OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "embedding")
+
+Feed = dict[str, NDArray[Any]]
+
+
+def load_onnx(folder: Path) -> Model:
+    """Return the model of a folder, or all models of its sub-folders as one.
+
+    Raises
+    ------
+    BadModel
+        A file is missing, too large, or not what it should be.
+    """
+    if (folder / "model.onnx").exists():
+        return OnnxModel(folder)
+    parts = [OnnxModel(path.parent) for path in sorted(folder.glob("*/model.onnx"))]
+    if len({part.card.events for part in parts}) > 1:
+        raise BadModel(str(folder), "its models have different events")
+    return LanguageModels(parts, files_digest(folder)) if len(parts) > 1 else parts[0]
+
+
+class OnnxModel:
+    """One reading model.
+
+    Texts are sorted by length and run in batches of about `batch_tokens` tokens, so that little is padded. Widths
+    are whole multiples of 8 and a batch has at least two rows and two targets: then the runtime sums each row in
+    the same order whatever stands beside it, and a score does not depend on where an earlier run was cut off.
+    """
+
+    batch_tokens = 2_048
+    width_step = 8
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        try:
+            described = json.loads(_read_small(folder / "model.json"))
+            for name in ("tokenizer.json", "model.onnx"):
+                if not (folder / name).is_file():
+                    raise BadModel(str(folder), f"{name} is missing")
+            self.card = _card(described, folder)
+            self._columns = [known_labels(described["labels"], str(folder)).index(label) for label in LABELS]
+            self._temperatures = _temperatures(described, folder)
+            self._max_tokens = int(described["max_tokens"])
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            options.intra_op_num_threads = threads()
+            self._session = onnxruntime.InferenceSession(
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+        except BadModel:
+            raise
+        except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
+            raise BadModel(str(folder), said(error)) from error
+        # A literal "[SEP]" in a headline is text, not a separator.
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self._max_tokens)
+
+    def read(self, items: Sequence[Item]) -> Readings:
+        """Read items; see `chipwire.signals.models.Model`."""
+        raw = self.logits(items)
+        name, heat = self.card.name, self._temperatures
+        return Readings(
+            softmax(raw["sentiment"] / heat["sentiment"], name)[:, self._columns],
+            sigmoid(raw["relevance"] / heat["relevance"], name),
+            sigmoid(raw["themes"] / heat["themes"], name),
+            softmax(raw["event"] / heat["event"], name),
+            softmax(raw["direction"] / heat["direction"], name),
+            raw["embedding"].astype(np.float32),
+        )
+
+    def logits(self, items: Sequence[Item]) -> dict[str, Floats]:
+        """Return the graph's outputs by name, in the order of the items and of their targets."""
+        encodings = self._tokenizer.encode_batch([item.text for item in items]) if items else []
+        sizes = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
+        widths = np.minimum(-(-sizes // self.width_step) * self.width_step, self._max_tokens)
+        firsts = np.cumsum([0, *(len(item.targets) for item in items)])
+        order = np.argsort(widths, kind="stable")
+        found: dict[str, Floats] = {}
+        start = 0
+        while start < len(order):
+            stop = start + 1
+            while stop < len(order) and widths[order[stop]] * (stop - start + 1) <= self.batch_tokens:
+                stop += 1
+            rows = order[start:stop]
+            targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
+            output = self._run([encodings[row] for row in rows], [items[row].targets for row in rows], widths[rows[-1]])
+            for name, values in output.items():
+                whose = targets if name in ("sentiment", "relevance") else rows
+                into = found.setdefault(
+                    name, np.empty((firsts[-1] if whose is targets else len(items), *values.shape[1:]))
+                )
+                into[whose] = values[: len(whose)]
+            start = stop
+        return found or self._nothing()
+
+    def _run(self, encodings: list[Any], targets: list[tuple[tuple[Span, ...], ...]], width: int) -> dict[str, Floats]:
+        feed = feed_of(encodings, targets, int(width))
+        return {
+            name: np.asarray(values, dtype=np.float64)
+            for name, values in zip(OUTPUTS, self._session.run(list(OUTPUTS), feed), strict=True)
+        }
+
+    def _nothing(self) -> dict[str, Floats]:
+        shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
+        return {name: np.empty((0, *(int(size) for size in shapes[name]))) for name in OUTPUTS}
+
+
+class LanguageModels:
+    """Models for one language each, as one model."""
+
+    def __init__(self, parts: Sequence[OnnxModel], digest: str) -> None:
+        self._parts = {language: part for part in parts for language in part.card.languages}
+        cutoffs = [part.card.training_cutoff for part in parts]
+        self.card = ModelCard(
+            name="+".join(part.card.name for part in parts),
+            languages=tuple(sorted(self._parts)),
+            events=parts[0].card.events,
+            training_cutoff=max(c for c in cutoffs if c) if all(cutoffs) else None,
+            files_sha256=digest,
+            selftest=tuple(test for part in parts for test in part.card.selftest),
+        )
+
+    def read(self, items: Sequence[Item]) -> Readings:
+        """Read items, each by the model of its language; 'und' goes to the English one."""
+        owners = [self._parts.get(item.language) or self._parts["en"] for item in items]
+        whole: dict[str, NDArray[Any]] = {}
+        firsts = np.cumsum([0, *(len(item.targets) for item in items)])
+        for part in dict.fromkeys([*owners, *self._parts.values()]):
+            rows = [row for row, owner in enumerate(owners) if owner is part]
+            targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
+            read = part.read([items[row] for row in rows])
+            for name, values in vars(read).items():
+                whose = targets if name in ("sentiment", "relevance") else rows
+                total = firsts[-1] if whose is targets else len(items)
+                whole.setdefault(name, np.empty((total, *values.shape[1:]), values.dtype))[whose] = values
+        return Readings(**whole)
+
+
+def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]], width: int = 0) -> Feed:
+    """Return the network's inputs for texts and the targets in them.
+
+    Parameters
+    ----------
+    encodings : sequence of tokenizers.Encoding
+        One for each text, without padding.
+    targets : sequence of sequence of spans
+        For each text, for each target, where it is named; nowhere: the whole text is looked at.
+    width : int
+        Tokens per row at least; the longest text counts when it is longer.
+
+    Returns
+    -------
+    dict
+        ``input_ids`` and ``attention_mask`` (texts, tokens) int64, ``mention_row`` (targets,) int64 and
+        ``mention_weights`` (targets, tokens) float32, whose rows sum to 1. At least two texts and two targets:
+        rows of padding follow where there are fewer.
+    """
+    width = max(width, *(len(encoding.ids) for encoding in encodings))
+    ids = np.zeros((max(2, len(encodings)), width), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    mask[len(encodings) :, 0] = 1
+    for row, encoding in enumerate(encodings):
+        ids[row, : len(encoding.ids)] = encoding.ids
+        mask[row, : len(encoding.ids)] = 1
+    rows = [row for row, spans in enumerate(targets) for _ in spans]
+    weights = np.zeros((max(2, len(rows)), width), dtype=np.float32)
+    weights[len(rows) :, 0] = 1
+    for at, (row, wanted) in enumerate((row, spans) for row, of_text in enumerate(targets) for spans in of_text):
+        weights[at] = _weights(encodings[row], wanted, width)
+    padded = np.array(rows + [0] * (len(weights) - len(rows)), dtype=np.int64)
+    return {"input_ids": ids, "attention_mask": mask, "mention_row": padded, "mention_weights": weights}
+
+
+def _weights(encoding: Any, wanted: Sequence[Span], width: int) -> NDArray[np.float32]:
+    """Return equal weights over the tokens that touch a span; over all when none does (named beyond the cut)."""
+    chosen = np.zeros(width, dtype=np.float32)
+    if wanted:
+        for token, (start, end) in enumerate(encoding.offsets):
+            if end > start and any(start < stop and begin < end for begin, stop in wanted):
+                chosen[token] = 1
+    if not chosen.any():
+        chosen[: len(encoding.ids)] = 1
+    return chosen / chosen.sum()
+
+
+def _card(described: dict[str, Any], folder: Path) -> ModelCard:
+    if described.get("format") != FORMAT:
+        raise BadModel(str(folder), f"model.json: format is {described.get('format')!r}, not {FORMAT!r}")
+    if tuple(described["directions"]) != DIRECTIONS:
+        raise BadModel(str(folder), f"model.json: directions must be {', '.join(DIRECTIONS)}")
+    cutoff = described.get("training_cutoff")
+    return ModelCard(
+        name=str(described["name"]),
+        languages=tuple(described["languages"]),
+        events=tuple(described["events"]),
+        training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
+        files_sha256=files_digest(folder),
+        selftest=tuple((test["headline"], test["target"], test["label"]) for test in described["selftest"]),
+    )
+
+
+def _temperatures(described: dict[str, Any], folder: Path) -> dict[str, float]:
+    given = {name: float(described.get("temperatures", {}).get(name, 1.0)) for name in OUTPUTS}
+    max_tokens = int(described["max_tokens"])
+    if not all(0.01 <= value <= 100 for value in given.values()) or not 8 <= max_tokens <= 4_096:
+        raise BadModel(str(folder), f"model.json: a temperature of {given} or max_tokens {max_tokens} is out of range")
+    return given
+
+
+def _read_small(path: Path) -> str:
+    if not path.exists():
+        raise BadModel(str(path.parent), f"{path.name} is missing")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise BadModel(str(path.parent), f"{path.name} is larger than 1 MB")
+    return path.read_text("utf-8")

@@ -1,0 +1,257 @@
+"""What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
+
+An issuer that is named is read by the model where it stands. One that is not named is read by the exposure table: the
+event, its direction and the issuer's role. Where neither says anything the reader abstains; it makes up no neutral.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.data.universe import Universe
+from chipwire.signals.exposure import ExposureTable, load_exposures
+from chipwire.signals.linking import Linker, normalised
+from chipwire.signals.masking import Span, mask_names
+from chipwire.signals.models import Item, Model, ReadingModel, Readings
+from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Title:
+    """A title to read.
+
+    Attributes
+    ----------
+    on : date or None
+        The day on which it is known: exposures that were not yet true on it do not count. None: all count.
+    also : tuple of str
+        Issuers that only the summary or the body names; they are read from the title as a whole.
+    """
+
+    title: str
+    language: str
+    on: date | None = None
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetReading:
+    """How one issuer is read.
+
+    Attributes
+    ----------
+    via : str
+        ``direct``: named; ``exposure``: moved by the event though not named.
+    probabilities : tuple of three floats
+        P(negative), P(neutral), P(positive).
+    relevance : float
+        In [0, 1]: P that the headline is about a thing that moves the issuer, or the weight of the exposure.
+    reason : str
+        Why, in words for users.
+    """
+
+    issuer: str
+    via: str
+    probabilities: tuple[float, float, float]
+    relevance: float
+    reason: str
+
+    @property
+    def sentiment(self) -> float:
+        """P(positive) - P(negative), in [-1, 1]."""
+        return self.probabilities[2] - self.probabilities[0]
+
+
+@dataclass(frozen=True)
+class HeadlineReading:
+    """How one headline is read.
+
+    Attributes
+    ----------
+    abstained : str or None
+        Why it was not read, or why what was read moves nobody; None when there are targets.
+    themes : mapping of str to float
+        P of each theme; empty when it was not read.
+    event : str or None
+        The likeliest event, None when it is none of them; `p_event` its probability.
+    directions : tuple of three floats
+        P of `chipwire.signals.models.DIRECTIONS`: against, none, for.
+    embedding : float32 array, or None
+        For novelty.
+    """
+
+    title: str
+    language: str
+    abstained: str | None
+    themes: Mapping[str, float]
+    event: str | None
+    p_event: float
+    directions: tuple[float, float, float]
+    targets: tuple[TargetReading, ...]
+    embedding: NDArray[np.float32] | None = None
+
+
+class Reader:
+    """Reads headlines with one model, one universe and one exposure table.
+
+    Parameters
+    ----------
+    model : Model
+        From `chipwire.signals.models.load_model`.
+    universe : Universe
+        Names and roles.
+    masked : bool
+        Whether names are masked before the model sees a text.
+    exposures : ExposureTable, optional
+        Default: the shipped table.
+
+    Attributes
+    ----------
+    linker_id : str
+        Digest of the universe and the linking rules by which names are found.
+    """
+
+    def __init__(
+        self, model: Model, universe: Universe, *, masked: bool = False, exposures: ExposureTable | None = None
+    ) -> None:
+        self.model = model
+        self.masked = masked
+        self.rules: ThemeRules = load_theme_rules()
+        self.exposures = exposures or load_exposures(universe=universe)
+        self._linker = Linker(universe)
+        self.linker_id = self._linker.id
+
+    @property
+    def id(self) -> str:
+        """The identity of all that makes a score: model, rules, exposure table, names, masking."""
+        return ReadingModel(self.model, self.rules.id, self.exposures.id, self.linker_id, masked=self.masked).id
+
+    def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
+        """Read titles; each should be given once."""
+        asked = [_Asked(title, self._linker) for title in titles]
+        refusals = [self._refusal(one) for one in asked]
+        read = iter(self._model_reads([one for one, reason in zip(asked, refusals, strict=True) if not reason]))
+        return [
+            self._refused(one, reason) if reason else self._told(one, next(read))
+            for one, reason in zip(asked, refusals, strict=True)
+        ]
+
+    def refusal(self, title: Title) -> str | None:
+        """Return why a title is not worth asking the model, as `read` would say it; None when it is.
+
+        Quick: most titles of a general feed can be set aside by it.
+        """
+        return self._refusal(_Asked(title, self._linker))
+
+    def _refusal(self, asked: _Asked) -> str | None:
+        if not self.model.card.reads(asked.language):
+            return f"language {asked.language}"
+        if not asked.named and not self.rules.speaks_of_chips(asked.text):
+            return "names no issuer and is not about chips"
+        return None
+
+    def _refused(self, asked: _Asked, reason: str) -> HeadlineReading:
+        return HeadlineReading(asked.title, asked.language, reason, {}, None, 0.0, (0.0, 1.0, 0.0), ())
+
+    def _model_reads(self, asked: Sequence[_Asked]) -> list[_Said]:
+        """Ask the model about all texts at once; masked, each target has a text of its own."""
+        items: list[Item] = []
+        for one in asked:
+            items += one.masked_items() if self.masked else [one.item()]
+        read = self.model.read(items)
+        said, row, at = [], 0, 0
+        for one in asked:
+            rows = len(one.masked_items()) if self.masked else 1
+            said.append(self._said(one, read, slice(row, row + rows), slice(at, at + len(one.named))))
+            row, at = row + rows, at + len(one.named)
+        return said
+
+    def _said(self, asked: _Asked, read: Readings, rows: slice, targets: slice) -> _Said:
+        sentiment, relevance = read.sentiment[targets], read.relevance[targets]
+        if read.themes is None or read.events is None or read.directions is None:
+            return _Said(sentiment, relevance, *self._by_rules(asked.text), None)
+        themes = dict(zip(THEMES, read.themes[rows].mean(axis=0).tolist(), strict=True))
+        events = dict(zip(self.model.card.events, read.events[rows].mean(axis=0).tolist(), strict=True))
+        against, none, for_ = read.directions[rows].mean(axis=0).tolist()
+        embedding = None if read.embeddings is None else read.embeddings[rows.start]
+        return _Said(sentiment, relevance, themes, events, (against, none, for_), embedding)
+
+    def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], tuple[float, float, float]]:
+        """Read themes and event by rules, for a model that gives none."""
+        found = self.rules.read(text)
+        direction = (0.0, 1.0, 0.0)
+        if found.event is not None:
+            direction = (1.0, 0.0, 0.0) if found.contrary else (0.0, 0.0, 1.0)
+        return dict(found.themes), {found.event or NONE: 1.0}, direction
+
+    def _told(self, asked: _Asked, said: _Said) -> HeadlineReading:
+        event = max(said.events, key=lambda name: (said.events[name], name))
+        targets = [
+            TargetReading(
+                issuer, "direct", _three(said.sentiment[number]), float(said.relevance[number]),
+                asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
+            )
+            for number, issuer in enumerate(asked.named)
+        ]  # fmt: skip
+        against, none, for_ = said.directions
+        moved = self.exposures.read(asked.text, asked.named, said.events, (for_, none, against), asked.on)
+        targets += [
+            TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
+        ]
+        return HeadlineReading(
+            asked.title, asked.language, None if targets else "names no issuer, and its event moves none of them",
+            said.themes, None if event == NONE else event, said.events[event], said.directions, tuple(targets),
+            said.embedding,
+        )  # fmt: skip
+
+
+class _Asked:
+    """A title with the names in it."""
+
+    def __init__(self, title: Title, linker: Linker) -> None:
+        self.title = title.title
+        self.language = title.language
+        self.on = title.on
+        self.text = normalised(title.title)[:READ_CHARACTERS]
+        hits = linker.find(self.text)
+        self.named = list(dict.fromkeys((*(hit.issuer for hit in hits), *title.also)))
+        self._matched = {hit.issuer: hit.matched for hit in reversed(hits)}
+        self._spans: dict[str, tuple[Span, ...]] = {
+            issuer: tuple((hit.start, hit.end) for hit in hits if hit.issuer == issuer) for issuer in self.named
+        }
+
+    def where(self, issuer: str) -> str:
+        return f"named as '{self._matched[issuer]}'" if issuer in self._matched else "named in the text below the title"
+
+    def item(self) -> Item:
+        return Item(self.text, self.language, tuple(self._spans.values()))
+
+    def masked_items(self) -> list[Item]:
+        every = [span for spans in self._spans.values() for span in spans]
+        items = []
+        for issuer in self.named:
+            text, spans = mask_names(self.text, self._spans[issuer], every)
+            items.append(Item(text, self.language, (spans,)))
+        return items or [Item(self.text, self.language, ())]
+
+
+@dataclass(frozen=True)
+class _Said:
+    sentiment: NDArray[np.float64]
+    relevance: NDArray[np.float64]
+    themes: dict[str, float]
+    events: dict[str, float]
+    directions: tuple[float, float, float]
+    embedding: NDArray[np.float32] | None
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    negative, neutral, positive = (float(value) for value in values)
+    return negative, neutral, positive

@@ -1,0 +1,204 @@
+"""The training loop of the reading network, and the teachers of its embedding.
+
+The last part of the training runs with the rounding that the exported graph has, so that the weights settle where
+rounding changes little (B. Jacob et al., CVPR 2018, quantisation-aware training with a straight-through gradient).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.signals.onnx_model import feed_of
+from chipwire.signals.train_domain import Text, pieces
+from chipwire.signals.train_export import WEIGHT_LIMIT, activation_ranges, smoothing
+from chipwire.signals.train_network import EMBEDDING, load_tokenizer, loss_of, wanted_of
+
+Vectors = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; the defaults and `chipwire.signals.train.RECIPES` made the embedded models.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        Passes over the texts, texts per step.
+    rate, head_rate, weight_decay : float
+        Peak learning rate of the encoder and of the heads, and decay, of AdamW.
+    warmup_share, rounded_share : float
+        Share of the steps over which the rate rises; share of the last steps that are trained with rounding.
+    masked_share : float
+        Share of the texts whose names are masked, drawn anew in each epoch.
+    own_repeats, frame_repeats : int
+        How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
+    """
+
+    epochs: int = 6
+    batch_size: int = 32
+    rate: float = 2e-4
+    head_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    rounded_share: float = 0.25
+    masked_share: float = 0.3
+    own_repeats: int = 2
+    frame_repeats: int = 4
+
+
+def fit(
+    network: Any, tokenizer: Any, texts_of_epoch: Callable[[], list[Text]], teacher: Vectors, recipe: Recipe, seed: int
+) -> None:
+    """Train the network in place; on a processor a repeat agrees to the order of float additions.
+
+    Parameters
+    ----------
+    network, tokenizer
+        From `chipwire.signals.train_network`.
+    texts_of_epoch : callable
+        Gives the texts of an epoch.
+    teacher : mapping of group to vector
+        Embedding of length 1 that texts of a group should come near in their mutual cosines; groups without one do
+        not count.
+    recipe : Recipe
+        How.
+    seed : int
+        Of the order and of dropout.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    first = texts_of_epoch()
+    steps = recipe.epochs * -(-len(first) // recipe.batch_size)
+    warmup = max(1, round(steps * recipe.warmup_share))
+    heads = [value for name, value in network.named_parameters() if not name.startswith("encoder.")]
+    optimiser = torch.optim.AdamW(
+        [{"params": network.encoder.parameters(), "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}],
+        weight_decay=recipe.weight_decay, fused=True,
+    )  # fmt: skip
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warmup, max(0.01, (steps - step) / max(1, steps - warmup)))
+    )
+    network.train()
+    step, running, rounding = 0, 0.0, False
+    for epoch in range(recipe.epochs):
+        texts = first if epoch == 0 else texts_of_epoch()
+        for part in _batches(texts, recipe.batch_size, rng):
+            if not rounding and step >= (1 - recipe.rounded_share) * steps:
+                rounding = True
+                _round_from_here(network, tokenizer, texts[:: max(1, len(texts) // 512)])
+            feed = _feed(tokenizer, part)
+            # Half-precision products halve the time on processors that have them; weights stay float32.
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                outputs = network(**{name: torch.from_numpy(array) for name, array in feed.items()})
+            loss = loss_of(outputs, wanted_of(part, teacher))
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            step += 1
+            running += 0.02 * (loss.item() - running)
+        sys.stderr.write(f"epoch {epoch + 1}/{recipe.epochs}: loss {running:.3f}\n")
+        sys.stderr.flush()
+    network.eval()
+    _round_no_more(network)
+
+
+def _feed(tokenizer: Any, texts: Sequence[Text]) -> dict[str, Any]:
+    encodings = tokenizer.encode_batch([text.text for text in texts])
+    return feed_of(encodings, [[target.spans for target in text.targets] for text in texts])
+
+
+def _batches(texts: Sequence[Text], size: int, rng: np.random.Generator) -> list[list[Text]]:
+    """Return shuffled batches of texts of similar length, so that little padding is computed."""
+    order = rng.permutation(len(texts))
+    batches = []
+    for start in range(0, len(order), 50 * size):
+        part = sorted(order[start : start + 50 * size], key=lambda row: len(texts[row].text))
+        batches += [[texts[row] for row in part[at : at + size]] for at in range(0, len(part), size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def _round_from_here(network: Any, tokenizer: Any, texts: Sequence[Text]) -> None:
+    """Make the encoder's products round their inputs and weights as the exported graph does."""
+    import torch
+
+    network.eval()
+    ranges = activation_ranges(network, (_feed(tokenizer, texts[at : at + 32]) for at in range(0, len(texts), 32)))
+    network.train()
+    layers = dict(network.named_modules())
+    for name, (low, high) in ranges.items():
+        own, _, part = name.rpartition(".")
+        mates = [f"{own}.{mate}" for mate in ("query", "key", "value")] if part in ("query", "key", "value") else [name]
+        heavy = np.concatenate([layers[mate].weight.detach().numpy() for mate in mates])
+        smooth = torch.from_numpy(smoothing(low, high, heavy))
+        least, most = min(float((low / smooth.numpy()).min()), 0.0), max(float((high / smooth.numpy()).max()), 0.0)
+        layers[name].forward = _rounded(layers[name], smooth, least, most)
+
+
+def _rounded(layer: Any, smooth: Any, low: float, high: float) -> Callable[[Any], Any]:
+    import torch
+
+    scale = max(high - low, 1e-6) / 255
+
+    def forward(x: Any) -> Any:
+        even = x.float() / smooth
+        near = torch.clamp(torch.round(even / scale) * scale, low, high)
+        weight = layer.weight * smooth
+        step = weight.detach().abs().amax(dim=1, keepdim=True).clamp(min=1e-9) / WEIGHT_LIMIT
+        nearest = torch.round(weight / step) * step
+        return torch.nn.functional.linear(
+            even + (near - even).detach(), weight + (nearest - weight).detach(), layer.bias
+        )
+
+    return forward
+
+
+def _round_no_more(network: Any) -> None:
+    for module in network.modules():
+        vars(module).pop("forward", None)
+
+
+def teacher_of(language: str, base: Path, texts: Sequence[Text]) -> dict[str, NDArray[np.float32]]:
+    """Return a vector of length 1 for each text, keyed by its original wording.
+
+    English: what the published sentence encoder says before fine-tuning. Chinese, which has no such encoder: random
+    projections of the pairs of characters, so that wordings in common make texts alike.
+    """
+    if language == "zh":
+        return {text.text: _projected(pieces(text.text, "zh")) for text in texts}
+    import torch
+    from transformers import BertModel
+
+    encoder = BertModel.from_pretrained(base, add_pooling_layer=False, use_safetensors=True).eval()
+    tokenizer = load_tokenizer(base)
+    words = sorted({text.text for text in texts}, key=len)
+    found: dict[str, NDArray[np.float32]] = {}
+    for start in range(0, len(words), 64):
+        part = words[start : start + 64]
+        feed = feed_of(tokenizer.encode_batch(part), [[] for _ in part])
+        mask = torch.from_numpy(feed["attention_mask"])[: len(part)]
+        ids = torch.from_numpy(feed["input_ids"])[: len(part)]
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        pooled = (hidden * mask.unsqueeze(-1)).sum(1)
+        found |= dict(zip(part, torch.nn.functional.normalize(pooled, dim=1).numpy(), strict=True))
+    return found
+
+
+def _projected(found: frozenset[str]) -> NDArray[np.float32]:
+    total = np.zeros(EMBEDDING)
+    for piece in sorted(found):
+        seed = int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "big")
+        total += np.random.default_rng(seed).standard_normal(EMBEDDING)
+    return (total / max(float(np.linalg.norm(total)), 1e-9)).astype(np.float32)

@@ -1,0 +1,136 @@
+"""The reading network in torch: one pass over a headline, then a look at each company where it is named.
+
+An encoder's hidden states are averaged over the whole text and over each target's mentions. The text's vector gives
+themes, event, direction and the embedding for novelty; a target's vector beside it gives sentiment and relevance.
+Entity pooling after R. Sinha et al., "SEntFiN 1.0", JASIST 73 (2022), and L. Baldini Soares et al., "Matching the
+Blanks", ACL 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.signals.themes import THEMES
+from chipwire.signals.train_data import LABELS
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text
+
+MAX_TOKENS: Final = 96
+EMBEDDING: Final = 128
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer of a folder, which cuts to `MAX_TOKENS`; a literal special token stays plain text."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def build_network(folder: Path, dropout: float = 0.1) -> Any:
+    """Return the encoder of a folder with fresh heads, as a torch module called with the arrays of `feed_of`."""
+    import torch
+    from transformers import BertModel
+
+    nn = torch.nn
+
+    class Reader(nn.Module):  # type: ignore[misc,unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = BertModel.from_pretrained(
+                folder, add_pooling_layer=False, use_safetensors=True, attn_implementation="eager",
+                hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+            )  # fmt: skip
+            size = self.encoder.config.hidden_size
+            self.drop = nn.Dropout(dropout)
+            self.embed = nn.Linear(size, EMBEDDING)
+            self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, len(THEMES) + len(EVENTS) + len(DIRECTIONS)))
+            self.mention = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, len(LABELS) + 1))
+
+        def forward(self, input_ids: Any, attention_mask: Any, mention_row: Any, mention_weights: Any) -> Any:
+            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+            text = (hidden * weight).sum(1) / weight.sum(1)
+            looked = (hidden[mention_row] * mention_weights.unsqueeze(-1).to(hidden.dtype)).sum(1)
+            seen = self.mention(self.drop(torch.cat([looked, text[mention_row]], dim=1)))
+            told = self.event(self.drop(text))
+            first, second = len(THEMES), len(THEMES) + len(EVENTS)
+            return (
+                seen[:, : len(LABELS)], seen[:, len(LABELS)], told[:, :first], told[:, first:second], told[:, second:],
+                nn.functional.normalize(self.embed(text).float(), dim=1),
+            )  # fmt: skip
+
+    return Reader()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a batch should give; -1 or NaN where nothing is known.
+
+    `teacher` and `taught` are the wanted embeddings and the texts that have one.
+    """
+
+    sentiment: Any
+    relevance: Any
+    themes: Any
+    event: Any
+    direction: Any
+    teacher: Any
+    taught: Any
+
+
+def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]]) -> Wanted:
+    """Return the labels of a batch as tensors."""
+    import torch
+
+    targets = [target for text in texts for target in text.targets]
+    nan = float("nan")
+    taught = [row for row, text in enumerate(texts) if text.original in teacher]
+    vectors = np.stack([teacher[texts[row].original] for row in taught]) if taught else np.zeros((0, 1), np.float32)
+    return Wanted(
+        torch.tensor([target.label for target in targets], dtype=torch.int64),
+        torch.tensor([nan if target.relevance is None else target.relevance for target in targets]),
+        torch.tensor([[nan] * len(THEMES) if text.themes is None else list(text.themes) for text in texts]),
+        torch.tensor([-1 if text.event is None else text.event for text in texts], dtype=torch.int64),
+        torch.tensor([-1 if text.direction is None else text.direction for text in texts], dtype=torch.int64),
+        torch.from_numpy(vectors),
+        torch.tensor(taught, dtype=torch.int64),
+    )
+
+
+def loss_of(outputs: Any, wanted: Wanted) -> Any:
+    """Return the sum of the losses of the heads; what is not labelled does not count.
+
+    The embedding learns to put texts as near to each other as its teacher puts them (squared difference of cosines):
+    fine-tuning for signs must not forget what makes two stories the same.
+    """
+    import torch
+
+    ce, bce = torch.nn.functional.cross_entropy, torch.nn.functional.binary_cross_entropy_with_logits
+    sentiment, relevance, themes, event, direction, embedding = (output.float() for output in outputs)
+    sentiment, relevance = sentiment[: len(wanted.sentiment)], relevance[: len(wanted.sentiment)]
+    loss = 0.0 * embedding.sum()
+    if len(wanted.sentiment):
+        loss = loss + ce(sentiment, wanted.sentiment, label_smoothing=0.03)
+    known = ~wanted.relevance.isnan()
+    if known.any():
+        loss = loss + 0.5 * bce(relevance[known], wanted.relevance[known])
+    known = ~wanted.themes.isnan()[:, 0]
+    if known.any():
+        loss = loss + 0.5 * bce(themes[: len(known)][known], wanted.themes[known])
+    if (wanted.event >= 0).any():
+        loss = loss + 0.5 * ce(event[: len(known)], wanted.event, ignore_index=-1, label_smoothing=0.03)
+    if (wanted.direction >= 0).any():
+        loss = loss + 0.5 * ce(direction[: len(known)], wanted.direction, ignore_index=-1, label_smoothing=0.03)
+    if len(wanted.taught) > 1:
+        own = embedding[wanted.taught]
+        loss = loss + 4.0 * ((own @ own.T - wanted.teacher @ wanted.teacher.T) ** 2).mean()
+    return loss
