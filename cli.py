@@ -239,7 +239,8 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
     if show:
         with app.open("signals") as warehouse:
             rows = list_signals(warehouse, app.universe(), model, issuer, limit)
-        columns = ("available_at", "issuer", "via", "theme", "event", "value", "novelty", "relevance", "reason", "title")
+        columns = ("available_at", "issuer", "via", "theme", "event", "value", "novelty", "relevance", "reason",
+                   "title")  # fmt: skip
         print_table(rows, columns, fmt)
         return
     with app.open("signals", write=True) as warehouse:

@@ -10,8 +10,8 @@ import hashlib
 import importlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ def load_gold() -> tuple[Gold, tuple[Row, ...], str]:
     rows = load_rows()
     splits = split_groups(rows)
     lookalikes = {key: _headlines(name) for key, name in LOOKALIKES.items()}
-    told = [[*vars(row).values()][:-3] + [sorted(row.themes), row.event, row.style] for row in rows]
+    told = [{**vars(row), "themes": sorted(row.themes)} for row in rows]
     digest = hashlib.blake2b(json.dumps([told, lookalikes]).encode(), digest_size=6).hexdigest()
     of = {name: tuple(row for row in rows if splits[row.group] == name) for name in ("train", "test")}
     return Gold(of["test"], lookalikes), of["train"], digest
@@ -61,39 +61,46 @@ def read_all(reader: Reader, texts: Sequence[str]) -> list[HeadlineReading]:
     return [one for start in range(0, len(titles), BATCH) for one in reader.read(titles[start : start + BATCH])]
 
 
-def answers_of(reader: Reader, gold: Gold) -> Answers:
-    """Return what a reader says of the test rows; unnamed issuers through its own events and exposure table."""
-    readings = dict(zip(gold.texts, read_all(reader, gold.texts), strict=True))
+@dataclass(frozen=True)
+class Read:
+    """What a reader made of the test headlines, by headline, and of the look-alikes, by the key of their measure."""
+
+    headlines: dict[str, HeadlineReading]
+    lookalikes: dict[str, list[HeadlineReading]]
+
+
+def read_gold(reader: Reader, gold: Gold) -> Read:
+    """Read the test headlines and the look-alikes, each once."""
+    return Read(
+        dict(zip(gold.texts, read_all(reader, gold.texts), strict=True)),
+        {key: read_all(reader, texts) for key, texts in gold.lookalikes.items()},
+    )
+
+
+def answers_of(read: Read, gold: Gold, vias: Collection[str] = ("direct", "exposure")) -> Answers:
+    """Return the answers in what was read; unnamed issuers are read through the model's own events and directions.
+
+    Parameters
+    ----------
+    vias : collection of str
+        Kinds of targets that count: without ``exposure`` it is the reader without its exposure table.
+    """
     probabilities, relevance = np.full((len(gold.rows), len(LABELS)), np.nan), np.full(len(gold.rows), np.nan)
     for number, row in enumerate(gold.rows):
-        for target in readings[row.headline].targets:
-            if target.issuer == row.issuer:
+        for target in read.headlines[row.headline].targets:
+            if target.issuer == row.issuer and target.via in vias:
                 probabilities[number], relevance[number] = target.probabilities, target.relevance
+    headlines = [read.headlines[text] for text in gold.texts]
     return Answers(
         probabilities,
         relevance=relevance,
-        themes=np.array([[readings[text].themes.get(theme, 0.0) for theme in THEMES] for text in gold.texts]),
-        events=np.array([EVENTS.index(readings[text].event or NONE) for text in gold.texts]),
+        themes=np.array([[one.themes.get(theme, 0.0) for theme in THEMES] for one in headlines]),
+        events=np.array([EVENTS.index(one.event or NONE) for one in headlines]),
         linked={
-            key: np.array([bool(one.targets) for one in read_all(reader, texts)])
-            for key, texts in gold.lookalikes.items()
+            key: np.array([any(target.via in vias for target in one.targets) for one in readings])
+            for key, readings in read.lookalikes.items()
         },
-    )  # fmt: skip
-
-
-def without_exposure(answers: Answers, reader: Reader, gold: Gold) -> Answers:
-    """Return the answers without those that the exposure table gave: on issuers that the linker does not find."""
-    named = {text: _named(reading) for text, reading in zip(gold.texts, read_all(reader, gold.texts), strict=True)}
-    kept = np.array([row.issuer in named[row.headline] for row in gold.rows])
-    linked = {
-        key: np.array([bool(_named(one)) for one in read_all(reader, texts)]) for key, texts in gold.lookalikes.items()
-    }
-    probabilities = np.where(kept[:, None], answers.probabilities, np.nan)
-    return replace(answers, probabilities=probabilities, linked=linked)
-
-
-def _named(reading: HeadlineReading) -> set[str]:
-    return {target.issuer for target in reading.targets if target.via == "direct"}
+    )
 
 
 def majority_answers(gold: Gold, train: Sequence[Row]) -> Answers:

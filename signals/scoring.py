@@ -113,8 +113,8 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
         raise NothingToDo("there are no headlines to score", "ingest some with 'chipwire ingest news PATH'")
     _register(warehouse, reader)
     key = {"model": reader.id, "linker": reader.linker_id}
-    days = sorted({row.valid_from for row in reader.exposures.rows})
-    warehouse.rows(load_sql("chipwire.signals", "todo_read.sql"), key, days=pa.table({"day": pa.array(days, pa.date32())}))
+    days = pa.table({"day": pa.array(sorted({row.valid_from for row in reader.exposures.rows}), pa.date32())})
+    warehouse.rows(load_sql("chipwire.signals", "todo_read.sql"), key, days=days)
     total = int(warehouse.value("SELECT coalesce(sum(len(headlines)), 0) FROM todo_read"))
     work = _Work(warehouse, reader, on_progress, total)
     for texts in _texts(warehouse):

@@ -22,7 +22,7 @@ from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
-FRAME_FILES: Final = ("frames_trade.csv", "frames_industry.csv", "frames_company.csv", "frames_noise.csv")
+FRAME_FILES: Final = ("frames_trade.csv", "frames_industry.csv", "frames_company.csv")
 COLUMNS: Final = ("group", "language", "frame", "labels", "themes", "event", "direction", "relevance")
 
 _SLOT = re.compile(r"\{([A-Z])(?::([a-z0-9_|]+))?\}")

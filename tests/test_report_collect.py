@@ -75,9 +75,10 @@ def test_a_fill_leads_back_to_its_headline_and_model(warehouse):
         available_at=[pd.Timestamp(2024, 6, 30, 8, 5), pd.Timestamp(2024, 7, 1, 8)], batch_id=1,
     )  # fmt: skip
     _insert(
-        warehouse, "score", headline_id=["h1"], issuer="SMIC", model_id="m1", p_negative=0.1, p_neutral=0.2,
-        p_positive=0.7, p_ai_models=0.0, p_localization=1.0, p_sanctions=0.0, event="order", batch_id=1,
+        warehouse, "score", headline_id=["h1"], issuer="SMIC", model_id="m1", via="direct", p_negative=0.1,
+        p_neutral=0.2, p_positive=0.7, p_relevant=0.9, reason="named", batch_id=1,
     )  # fmt: skip
+    _insert(warehouse, "reading", headline_id=["h1"], model_id="m1", event="order", p_event=0.8, batch_id=1)
     _insert(
         warehouse, "fill_cause", run_id=RUN, fill_no=[1, 1, 2], rank=[1, 2, 1], headline_id=["h1", "h2", "gone"],
         issuer="SMIC", theme="localization", model_id="m1", strength=[0.5, 0.2, -0.4],
@@ -92,6 +93,7 @@ def test_a_fill_leads_back_to_its_headline_and_model(warehouse):
     assert list(report.causes["fill_no"]) == [1, 1, 2]
     assert (first["title"], first["source"], first["model_name"]) == ("Foundry wins order", "Wire", "tiny")
     assert first["value"] == pytest.approx(0.7 - 0.1)
+    assert first["event"] == "order"
     assert list(report.fills["side"]) == ["buy", "sell"]
     assert report.fills["cost"].iloc[0] == pytest.approx((8 + 4 + 1.6) * 0.125)
     assert report.costs["amount_base"].sum() == pytest.approx(report.metrics.costs["total"])

@@ -1,0 +1,166 @@
+"""Measure the reader on the test split of our own headlines, beside what one would do without it.
+
+Run ``python -m chipwire.signals.evaluate``. Without ``--models`` the embedded model is measured now and the figures of
+its other seeds, recorded when it was trained, are shown beside it. ``--json`` prints one object for each reader; the
+objects of all seeds, kept as ``signals/model/seeds.json``, are what is shown as recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from chipwire.data.errors import ChipwireError, UnreadableInput
+from chipwire.data.universe import load_universe
+from chipwire.signals import evaluate_answers as answers
+from chipwire.signals import evaluate_speed as speed
+from chipwire.signals.evaluate_measures import MEASURES, Answers, Gold, Measure, Measured, entity_accuracy, measured
+from chipwire.signals.models import Model, load_model
+from chipwire.signals.reading import Reader
+from chipwire.signals.train_domain import own_texts
+
+READER: Final = "chipwire"
+NO_EXPOSURE: Final = "no exposure"
+VADER: Final = "VADER"
+NO_DOMAIN: Final = "no domain data"
+MAJORITY: Final = "majority"
+BASELINES: Final = (NO_EXPOSURE, NO_DOMAIN, VADER, MAJORITY)
+LESS_IS_BETTER: Final = "calibration"
+
+Column = dict[str, Any]
+"""One reader's figures as in JSON: ``reader``, ``seed``, ``model``, ``files_sha256``, ``data`` and ``measures``."""
+
+
+def column(reader: str, found: Mapping[str, Measured], data: str, model: Model | None = None, seed: int | None = None
+           ) -> Column:  # fmt: skip
+    """Return the figures of one reader as JSON knows them."""
+    return {
+        "reader": reader,
+        "seed": seed,
+        "model": model.card.name if model else None,
+        "files_sha256": model.card.files_sha256 if model else None,
+        "data": data,
+        "split": "test",
+        "measures": {key: {**asdict(one.figure), "coverage": one.coverage} for key, one in found.items()},
+    }
+
+
+class Evaluation:
+    """The test split, and all readers measured on it.
+
+    Parameters
+    ----------
+    public : Path or None
+        Folder with ``sentfin.csv``; its held-out headlines are measured too.
+    """
+
+    def __init__(self, public: Path | None) -> None:
+        self.gold, self._train, self.data = answers.load_gold()
+        self._texts, self._public_train = answers.sentfin_test(public) if public else ([], [])
+        self._labels = np.array([target.label for text in self._texts for target in text.targets], dtype=np.int64)
+        self._groups = [text.group for text in self._texts for _ in text.targets]
+
+    def of_model(self, model: Model, reader: str, seed: int | None) -> list[Column]:
+        """Return the columns of a model: with the exposure table and, for chipwire itself, without."""
+        read = answers.read_gold(Reader(model, load_universe()), self.gold)
+        entities = answers.entity_probabilities(model, self._texts) if self._texts else None
+        columns = [column(reader, self._measured(answers.answers_of(read, self.gold), entities), self.data, model, seed)]
+        if reader == READER:
+            direct = answers.answers_of(read, self.gold, ("direct",))
+            columns.append(column(NO_EXPOSURE, self._measured(direct, entities), self.data, model, seed))
+        return columns
+
+    def of_baselines(self) -> list[Column]:
+        """Return the columns that need no model: VADER, where installed, and the majority."""
+        columns = []
+        if compound := answers.vader():
+            texts = [text.text for text in self._texts for _ in text.targets]
+            entities = answers.lexicon_probabilities(texts, compound) if texts else None
+            found = self._measured(answers.lexicon_answers(self.gold, compound), entities)
+            columns.append(column(VADER, found, self.data))
+        labels = [row.label for row in self._public_train]
+        shares = np.array([labels.count(label) for label in range(3)], dtype=float) / max(1, len(labels))
+        entities = np.tile(shares, (len(self._labels), 1)) if self._texts else None
+        found = self._measured(answers.majority_answers(self.gold, self._train), entities)
+        return [*columns, column(MAJORITY, found, self.data)]
+
+    def _measured(self, said: Answers, entities: Any) -> dict[str, Measured]:
+        found = measured(self.gold, said)
+        if entities is not None and (accuracy := entity_accuracy(entities, self._labels, self._groups)):
+            found["sentfin"] = accuracy
+        return found
+
+
+def seed_of(folder: Path | None) -> int | None:
+    """Return the seed that a model's ``model.json`` states, or None; None for the folder: the embedded one."""
+    where = folder or Path(str(resources.files("chipwire.signals.model")))
+    for path in (where / "model.json", *sorted(where.glob("*/model.json"))):
+        if path.exists() and isinstance(seed := json.loads(path.read_text("utf-8")).get("seed"), int):
+            return seed
+    return None
+
+
+def recorded() -> list[Column]:
+    """Return the columns recorded when the embedded model was trained; none where there are none."""
+    file = resources.files("chipwire.signals.model").joinpath("seeds.json")
+    found: list[Column] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    return found
+
+
+def table(columns: Sequence[Column], seeds: Sequence[Column]) -> list[list[str]]:
+    """Return the table as rows of cells, the head first.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Measured now: one or more of chipwire, and baselines.
+    seeds : sequence of Column
+        Recorded columns of chipwire, shown as mean and spread; those measured now where there are several.
+    """
+    own = [one for one in columns if one["reader"] == READER]
+    others = {one["reader"]: one for one in reversed(columns) if one["reader"] != READER}
+    names = [name for name in BASELINES if name in others]
+    shown = own if len(own) > 1 else list(seeds)
+    head = ["measure", "target", READER, "95%", "reached", "rows", "covered", *names]
+    rows = [[*head, *(["seeds: mean", "least..most"] if shown else [])]]
+    for measure in MEASURES:
+        if measure.key not in own[0]["measures"]:
+            continue
+        first = own[0]["measures"][measure.key]
+        cells = [measure.label, _cell(measure.target), _cell(first["value"]), f"{first['low']:.3f}-{first['high']:.3f}",
+                 _reached(measure, first["value"]), f"{first['rows']:,}", f"{first['coverage']:.0%}"]  # fmt: skip
+        cells += [_cell(others[name]["measures"].get(measure.key, {}).get("value")) for name in names]
+        rows.append([*cells, *(_spread(measure, shown) if shown else [])])
+    return rows
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _reached(measure: Measure, value: float) -> str:
+    return "" if measure.target is None else "yes" if value >= measure.target else "no"
+
+
+def _spread(measure: Measure, columns: Iterable[Column]) -> list[str]:
+    values = [one["measures"][measure.key]["value"] for one in columns if measure.key in one["measures"]]
+    return [f"{statistics.fmean(values):.3f}", f"{min(values):.3f}..{max(values):.3f}"] if values else ["", ""]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines, the first column to the left, all others to the right."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) if not at else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines) + "\n"
