@@ -17,8 +17,20 @@ from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import EVENTS, Row
 from chipwire.signals.train_eval import (
-    Figure, Floats, accuracy, binary_f1, binary_parts, bootstrap, calibration_error, calibration_parts, confusion_parts,
-    macro_f1, of_matrix, share, share_parts, sign_right,
+    Figure,
+    Floats,
+    accuracy,
+    binary_f1,
+    binary_parts,
+    bootstrap,
+    calibration_error,
+    calibration_parts,
+    confusion_parts,
+    macro_f1,
+    of_matrix,
+    share,
+    share_parts,
+    sign_right,
 )  # fmt: skip
 
 Bools = NDArray[np.bool_]

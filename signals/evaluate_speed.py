@@ -1,8 +1,8 @@
 """How fast the reader reads beside the default pipeline of transformers, and how often int8 agrees with float32.
 
 Both read the same distinct English headlines, each once, in turns; what counts is the median of five. The reader does
-all that it does in ``chipwire score``: language, links, themes, event, signs, exposures, embedding. The pipeline gives one
-label for the whole text. Its encoder has the shape and the tokenizer of the embedded one and random weights, which
+all that it does in ``chipwire score``: language, links, themes, event, signs, exposures, embedding. The pipeline gives
+one label for the whole text. Its encoder has the shape and the tokenizer of the embedded one and random weights, which
 cost the same time as trained ones.
 """
 
@@ -97,14 +97,14 @@ def _pipeline(folder: Path | None) -> Callable[[list[str]], object] | None:
     except ImportError:
         return None
     source = _english(folder or Path(str(resources.files("chipwire.signals.model"))))
-    tokenizer = PreTrainedTokenizerFast(
+    made_fast: Any = PreTrainedTokenizerFast
+    shape: Any = {**SHAPE, **_shape(source), "num_labels": 3}
+    tokenizer = made_fast(
         tokenizer_file=str(source / "tokenizer.json"), model_max_length=SHAPE["max_position_embeddings"],
-        unk_token="[UNK]", sep_token="[SEP]", pad_token="[PAD]", cls_token="[CLS]", mask_token="[MASK]",
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")},
     )  # fmt: skip
     torch.manual_seed(0)
-    model = BertForSequenceClassification(
-        BertConfig(vocab_size=tokenizer.vocab_size, num_labels=3, **{**SHAPE, **_shape(source)})
-    )
+    model = BertForSequenceClassification(BertConfig(vocab_size=tokenizer.vocab_size, **shape))
     with tempfile.TemporaryDirectory() as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
@@ -129,7 +129,7 @@ def sign_agreement(one: Floats, other: Floats) -> float:
     return float(np.mean(signs[0] == signs[1])) if len(one) else 1.0
 
 
-def precision_agreement(model: Model, float32: Model, items: Sequence[Item]) -> tuple[float, int]:
+def precision_agreement(model: Model, float32: Model, items: Sequence[Item]) -> dict[str, Any]:
     """Return how often two models agree on the sign of the items' targets, and over how many targets."""
     one, other = model.read(items).sentiment, float32.read(items).sentiment
-    return sign_agreement(one, other), len(one)
+    return {"agreement": sign_agreement(one, other), "targets": len(one)}

@@ -19,8 +19,20 @@ from numpy.typing import NDArray
 from chipwire.data.errors import BadModel
 from chipwire.signals.masking import Span
 from chipwire.signals.models import (
-    DIRECTIONS, LABELS, MAX_CONFIG_BYTES, Floats, Item, Model, ModelCard, Readings, files_digest, known_labels, said,
-    sigmoid, softmax, threads,
+    DIRECTIONS,
+    LABELS,
+    MAX_CONFIG_BYTES,
+    Floats,
+    Item,
+    Model,
+    ModelCard,
+    Readings,
+    files_digest,
+    known_labels,
+    said,
+    sigmoid,
+    softmax,
+    threads,
 )  # fmt: skip
 
 FORMAT: Final = "chipwire-reader-1"
@@ -210,7 +222,7 @@ def _weights(encoding: Any, wanted: Sequence[Span], width: int) -> NDArray[np.fl
                 chosen[token] = 1
     if not chosen.any():
         chosen[: len(encoding.ids)] = 1
-    return chosen / chosen.sum()
+    return np.asarray(chosen / chosen.sum(), dtype=np.float32)
 
 
 def _card(described: dict[str, Any], folder: Path) -> ModelCard:

@@ -31,13 +31,22 @@ from chipwire.signals.onnx_model import FORMAT, OnnxModel, feed_of
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import (
-    DIRECTIONS, EVENTS, FILES, Text, drop_near, load_rows, masked, own_texts, public_texts, split_groups,
+    DIRECTIONS,
+    EVENTS,
+    FILES,
+    Text,
+    drop_near,
+    load_rows,
+    masked,
+    own_texts,
+    public_texts,
+    split_groups,
 )  # fmt: skip
 from chipwire.signals.train_eval import fit_temperature
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
-from chipwire.signals.train_network import MAX_TOKENS, build_network, load_tokenizer
 from chipwire.signals.train_loop import Recipe, fit, teacher_of
+from chipwire.signals.train_network import MAX_TOKENS, build_network, load_tokenizer
 
 BASES: Final = {
     "en": {
@@ -61,7 +70,7 @@ OWN_CUTOFF: Final = "2026-11-21"
 
 RECIPES: Final = {
     "en": Recipe(epochs=3, rate=2e-4, own_repeats=2, frame_repeats=4),
-    "zh": Recipe(epochs=7, rate=4e-4, own_repeats=2, frame_repeats=5),
+    "zh": Recipe(epochs=8, rate=4e-4, own_repeats=2, frame_repeats=5),
 }
 
 SELFTEST: Final = {
@@ -176,7 +185,9 @@ def temperatures(model: OnnxModel, texts: Sequence[Text]) -> dict[str, float]:
 
     raw = model.logits([Item(t.text, t.language, tuple(target.spans for target in t.targets)) for t in texts])
     labels = np.array([target.label for text in texts for target in text.targets])
-    relevance = np.array([np.nan if target.relevance is None else target.relevance for t in texts for target in t.targets])
+    relevance = np.array(
+        [np.nan if target.relevance is None else target.relevance for t in texts for target in t.targets]
+    )
     known = ~np.isnan(relevance)
     events = np.array([-1 if text.event is None else text.event for text in texts])
     directions = np.array([-1 if text.direction is None else text.direction for text in texts])

@@ -60,7 +60,7 @@ def smoothing(low: Array, high: Array, weight: Array) -> NDArray[np.float32]:
     large = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
     heavy = np.maximum(np.abs(weight).max(axis=0), 1e-5)
     factor = large**SMOOTHING / heavy ** (1 - SMOOTHING)
-    return (factor / np.exp(np.log(factor).mean())).astype(np.float32)
+    return np.asarray(factor / np.exp(np.log(factor).mean()), dtype=np.float32)
 
 
 def uint8_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
@@ -111,7 +111,8 @@ class GraphWriter:
         width = self._weights["embed.weight"].shape[0]
         shapes = {
             "sentiment": [sizes["M"], len(LABELS)], "relevance": [sizes["M"]], "themes": [sizes["B"], len(THEMES)],
-            "event": [sizes["B"], len(EVENTS)], "direction": [sizes["B"], len(DIRECTIONS)], "embedding": [sizes["B"], width],
+            "event": [sizes["B"], len(EVENTS)], "direction": [sizes["B"], len(DIRECTIONS)],
+            "embedding": [sizes["B"], width],
         }  # fmt: skip
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
         graph = helper.make_graph(self._nodes, "chipwire", inputs, outputs, list(self._constants.values()))
@@ -144,19 +145,31 @@ class GraphWriter:
         own = f"{prefix}.attention.self"
         parts = [self._product(hidden, f"{own}.{name}") for name in ("query", "key", "value")]
         seen = self._node(
-            "MultiHeadAttention", [*parts, "", mask], domain="com.microsoft", num_heads=self._config["num_attention_heads"]
+            "MultiHeadAttention",
+            [*parts, "", mask],
+            domain="com.microsoft",
+            num_heads=self._config["num_attention_heads"],
         )
-        hidden = self._skip_norm(self._product(seen, f"{prefix}.attention.output.dense"), hidden, f"{prefix}.attention.output.LayerNorm")
+        hidden = self._skip_norm(
+            self._product(seen, f"{prefix}.attention.output.dense"), hidden, f"{prefix}.attention.output.LayerNorm"
+        )
         wide = self._node("Gelu", [self._product(hidden, f"{prefix}.intermediate.dense")], domain="com.microsoft")
         return self._skip_norm(self._product(wide, f"{prefix}.output.dense"), hidden, f"{prefix}.output.LayerNorm")
 
     def _product(self, x: str, layer: str) -> str:
         """Return ``x @ weight.T + bias`` of an encoder's layer."""
-        weight, bias = self._weights[f"{layer}.weight"].T, self._constant(f"{layer}.bias", self._weights[f"{layer}.bias"])
+        weight, bias = (
+            self._weights[f"{layer}.weight"].T,
+            self._constant(f"{layer}.bias", self._weights[f"{layer}.bias"]),
+        )
         if self._ranges is None:
             product = self._node("MatMul", [x, self._constant(f"{layer}.weight", np.ascontiguousarray(weight))])
             return self._node("Add", [product, bias])
-        mates = [f"{own}.{name}" for name in ("query", "key", "value")] if (own := layer.rpartition(".")[0]).endswith("self") else [layer]
+        mates = (
+            [f"{own}.{name}" for name in ("query", "key", "value")]
+            if (own := layer.rpartition(".")[0]).endswith("self")
+            else [layer]
+        )
         smooth = smoothing(*self._ranges[layer], np.concatenate([self._weights[f"{mate}.weight"] for mate in mates]))
         if x not in self._quantized:
             low, high = self._ranges[layer]
@@ -171,7 +184,9 @@ class GraphWriter:
         return self._node("MatMulIntegerToFloat", inputs, domain="com.microsoft")
 
     def _norm(self, x: str, layer: str) -> str:
-        return self._node("LayerNormalization", [x, *self._norm_constants(layer)], epsilon=self._config["layer_norm_eps"])
+        return self._node(
+            "LayerNormalization", [x, *self._norm_constants(layer)], epsilon=self._config["layer_norm_eps"]
+        )
 
     def _skip_norm(self, x: str, skip: str, layer: str) -> str:
         return self._node(
@@ -235,7 +250,11 @@ class GraphWriter:
 
 
 def write_graph(
-    weights: Mapping[str, Array], config: Mapping[str, Any], ranges: Mapping[str, Range] | None, path: Path, max_tokens: int
+    weights: Mapping[str, Array],
+    config: Mapping[str, Any],
+    ranges: Mapping[str, Range] | None,
+    path: Path,
+    max_tokens: int,
 ) -> None:
     """Write a network's graph to a file; see `GraphWriter`."""
     GraphWriter(weights, config, ranges).write(path, max_tokens)

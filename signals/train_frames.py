@@ -28,8 +28,21 @@ COLUMNS: Final = ("group", "language", "frame", "labels", "themes", "event", "di
 _SLOT = re.compile(r"\{([A-Z])(?::([a-z0-9_|]+))?\}")
 _VALUE = re.compile(r"\{(pct|money|n|year|quarter|node|day|month)\}")
 _INNER = re.compile(r"\[([^\[\]]*)\]")
-_MONTHS: Final = "January February March April May June July August September October November December".split()
-_DAYS: Final = "Monday Tuesday Wednesday Thursday Friday".split()
+_MONTHS: Final = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 _QUARTERS: Final = ("first-quarter", "second-quarter", "third-quarter", "fourth-quarter")
 
 
@@ -76,7 +89,8 @@ def parse_frame(record: Mapping[str, str]) -> Frame:
     ValueError
         Brackets do not match, a slot has no label, or a value is unknown.
     """
-    frame = record["frame"]
+    # Full-width marks would move the places of names when a text is normalised for reading.
+    frame = unicodedata.normalize("NFKC", record["frame"])
     flat = frame
     while _INNER.search(flat):
         flat = _INNER.sub("", flat)
@@ -97,7 +111,8 @@ def parse_frame(record: Mapping[str, str]) -> Frame:
         raise ValueError(f"unknown theme or relevance in {record['themes']!r}, {record['relevance']!r}")
     return Frame(
         record["group"], record["language"], frame, labels, tuple(float(theme in themes) for theme in THEMES),
-        EVENTS.index(record["event"]), DIRECTIONS.index(record["direction"]), float(record["relevance"] == "high"), roles,
+        EVENTS.index(record["event"]), DIRECTIONS.index(record["direction"]), float(record["relevance"] == "high"),
+        roles,
     )  # fmt: skip
 
 
@@ -138,8 +153,9 @@ class Grower:
             out, at = out + name, match.end()
         out += self._values(words[at:])
         targets = tuple(
-            Target(cast[letter][0], tuple(spans), frame.labels[letter], frame.relevance if frame.labels[letter] != 1 else 0.0)
+            Target(cast[letter][0], tuple(spans), label, frame.relevance if label != LABELS.index("neutral") else 0.0)
             for letter, spans in places.items()
+            for label in (frame.labels[letter],)
         )
         if not out.isascii() and unicodedata.normalize("NFKC", out) != out:
             return None  # positions would move
@@ -176,8 +192,11 @@ class Grower:
     def _values(self, words: str) -> str:
         return _VALUE.sub(lambda match: self._value(match[1]), words)
 
+    def _number(self, low: int, high: int) -> int:
+        return int(self._rng.integers(low, high + 1))
+
     def _value(self, kind: str) -> str:
-        number = lambda low, high: int(self._rng.integers(low, high + 1))  # noqa: E731
+        number = self._number
         chinese = self._language == "zh"
         if kind == "pct":
             return f"{number(2, 60)}%" if self._rng.random() < 0.7 else f"{number(1, 30)}.{number(1, 9)}%"
@@ -192,7 +211,8 @@ class Grower:
             return f"周{'一二三四五'[number(0, 4)]}" if chinese else _DAYS[number(0, 4)]
         if kind == "month":
             return f"{number(1, 12)}月" if chinese else _MONTHS[number(0, 11)]
-        return {"n": str(number(2, 9)), "year": str(number(2018, 2027)), "node": f"{(2, 3, 4, 5, 7, 14, 28)[number(0, 6)]}nm"}[kind]
+        nodes = (2, 3, 4, 5, 7, 14, 28)
+        return {"n": str(number(2, 9)), "year": str(number(2018, 2027)), "node": f"{nodes[number(0, 6)]}nm"}[kind]
 
 
 def _names(issuer: Issuer, language: str) -> list[str]:

@@ -180,7 +180,8 @@ def teacher_of(language: str, base: Path, texts: Sequence[Text]) -> dict[str, ND
     import torch
     from transformers import BertModel
 
-    encoder = BertModel.from_pretrained(base, add_pooling_layer=False, use_safetensors=True).eval()
+    encoder: Any = BertModel.from_pretrained(base, add_pooling_layer=False, use_safetensors=True)
+    encoder.eval()
     tokenizer = load_tokenizer(base)
     words = sorted({text.text for text in texts}, key=len)
     found: dict[str, NDArray[np.float32]] = {}

@@ -40,9 +40,9 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
     import torch
     from transformers import BertModel
 
-    nn = torch.nn
+    nn: Any = torch.nn
 
-    class Reader(nn.Module):  # type: ignore[misc,unused-ignore]
+    class Reader(nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.encoder = BertModel.from_pretrained(
@@ -52,7 +52,8 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             size = self.encoder.config.hidden_size
             self.drop = nn.Dropout(dropout)
             self.embed = nn.Linear(size, EMBEDDING)
-            self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, len(THEMES) + len(EVENTS) + len(DIRECTIONS)))
+            told = len(THEMES) + len(EVENTS) + len(DIRECTIONS)
+            self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, told))
             self.mention = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, len(LABELS) + 1))
 
         def forward(self, input_ids: Any, attention_mask: Any, mention_row: Any, mention_weights: Any) -> Any:

@@ -63,7 +63,7 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
     )  # fmt: skip
     letters = sorted({*letters, *(chr(code) for code in range(33, 127) if not chr(code).isupper())})
     vocabulary = {token: number for number, token in enumerate((*SPECIAL, *letters))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL[1]))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(r"\s+"), "removed"), pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")]
@@ -98,7 +98,8 @@ def pretrain(
     rng = np.random.default_rng(seed)
     tokenizer = build_tokenizer(titles)
     size = tokenizer.get_vocab_size()
-    config = BertConfig(vocab_size=size, pad_token_id=0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **SHAPE)
+    shape: Any = {**SHAPE, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = BertConfig(vocab_size=size, pad_token_id=0, **shape)
     encoder = BertModel(config, add_pooling_layer=False)
     head = torch.nn.Sequential(torch.nn.Linear(256, 256), torch.nn.GELU(), torch.nn.LayerNorm(256))
     bias = torch.nn.Parameter(torch.zeros(size))
@@ -114,7 +115,8 @@ def pretrain(
         for rows in _batches(encoded, batch_size, rng):
             ids, mask, wanted = _masked([encoded[row] for row in rows], size, masked_share, rng)
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                hidden = encoder(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state
+                read = encoder(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
+                hidden = read.last_hidden_state
                 spots = torch.from_numpy(wanted >= 0)
                 logits = head(hidden[spots]) @ encoder.embeddings.word_embeddings.weight.T + bias
             loss = torch.nn.functional.cross_entropy(logits.float(), torch.from_numpy(wanted)[spots])

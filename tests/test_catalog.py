@@ -110,4 +110,7 @@ def test_rows_and_comments_added_by_others_are_no_matter(path: Path) -> None:
 
 def test_the_migrations_are_recorded(path: Path) -> None:
     with Warehouse.open(path) as warehouse:
-        assert warehouse.rows("SELECT version, name FROM migration") == [(1, "0001_initial.sql"), (2, "0002_readings.sql")]
+        assert warehouse.rows("SELECT version, name FROM migration") == [
+            (1, "0001_initial.sql"),
+            (2, "0002_readings.sql"),
+        ]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chipwire.data.errors import BadModel
-from chipwire.signals.models import OnnxModel, load_model, probabilities
+from chipwire.signals.models import Item, Readings, load_model, spans_in
+from chipwire.signals.onnx_model import OnnxModel
 
 SHIPPED = Path(str(resources.files("chipwire.signals.model")))
 
@@ -23,49 +24,79 @@ def model():
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A folder like the embedded model's, with the weights as a link."""
+    """A folder like the embedded English model's, with the weights as a link."""
     for name in ("tokenizer.json", "model.json"):
-        shutil.copy(SHIPPED / name, tmp_path / name)
-    (tmp_path / "model.onnx").symlink_to(SHIPPED / "model.onnx")
+        shutil.copy(SHIPPED / "en" / name, tmp_path / name)
+    (tmp_path / "model.onnx").symlink_to(SHIPPED / "en" / "model.onnx")
     return tmp_path
 
 
+def item(text: str, *names: str, language: str = "en") -> Item:
+    return Item(text, language, tuple(spans_in(text, name) for name in names))
+
+
+def same(one: Readings, two: Readings) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in vars(one))
+
+
 def test_it_reads_plain_sentences_of_both_signs(model) -> None:
-    texts = [
-        ("Intel shares jump after profit beats every estimate", "Intel"),
-        ("Intel shares sink after it warns of a heavy loss", "Intel"),
+    items = [
+        item("Intel shares jump after profit beats every estimate", "Intel"),
+        item("Intel shares sink after it warns of a heavy loss", "Intel"),
+        item("寒武纪净利润大增", "寒武纪", language="zh"),
+        item("寒武纪业绩大幅亏损", "寒武纪", language="zh"),
     ]
-    good, bad = probabilities(model, texts)
-    assert good[2] > 0.5 > good[0]
-    assert bad[0] > 0.5 > bad[2]
+    read = model.read(items).sentiment
+    assert (read[[0, 2], 2] > read[[0, 2], 0]).all()
+    assert (read[[1, 3], 0] > read[[1, 3], 2]).all()
 
 
-def test_rows_sum_to_one_and_nothing_gives_nothing(model) -> None:
-    read = probabilities(model, [("SMIC reports", "SMIC"), ("Hua Hong", "Hua Hong"), ("?", "AMD")])
-    assert np.allclose(read.sum(axis=1), 1.0, atol=1e-12)
-    assert probabilities(model, []).shape == (0, 3)
+def test_one_headline_is_read_differently_for_two_companies(model) -> None:
+    read = model.read([item("AMD wins a huge order from Intel's biggest customer", "AMD", "Intel")]).sentiment
+    assert read.shape == (2, 3)
+    assert read[0, 2] - read[0, 0] > read[1, 2] - read[1, 0]
+
+
+def test_probabilities_are_probabilities_and_nothing_gives_nothing(model) -> None:
+    read = model.read([item("SMIC reports", "SMIC"), item("中芯国际", "中芯国际", language="zh"), item("?")])
+    assert np.allclose(read.sentiment.sum(axis=1), 1.0, atol=1e-12)
+    assert np.allclose(read.events.sum(axis=1), 1.0, atol=1e-12)
+    assert np.allclose(read.directions.sum(axis=1), 1.0, atol=1e-12)
+    assert np.allclose(np.linalg.norm(read.embeddings, axis=1), 1.0, atol=1e-5)
+    assert ((read.themes >= 0) & (read.themes <= 1)).all()
+    assert read.sentiment.shape == (2, 3)
+    assert read.events.shape == (3, len(model.card.events))
+    assert model.read([]).sentiment.shape == (0, 3)
 
 
 def test_a_score_does_not_depend_on_what_is_read_beside_it(model) -> None:
-    texts = [(f"Foundry number {n} {'raises prices and ' * (n % 7)}cuts its outlook", "TSMC") for n in range(40)]
-    together = probabilities(model, texts)
-    alone = np.vstack([probabilities(model, [text]) for text in texts])
-    assert np.array_equal(together, alone)
-    assert np.array_equal(probabilities(model, texts[::-1])[::-1], together)
+    texts = [f"Foundry number {n} {'raises prices and ' * (n % 7)}cuts its outlook, TSMC says" for n in range(40)]
+    items = [item(text, "TSMC") for text in texts] + [
+        item("台积电" + "下调展望" * n, "台积电", language="zh") for n in range(9)
+    ]
+    together = model.read(items)
+    for number in (0, 7, 25, 39, 40, 48):
+        alone = model.read([items[number]])
+        assert np.array_equal(alone.sentiment[0], together.sentiment[number])
+        assert np.array_equal(alone.events[0], together.events[number])
+        assert np.array_equal(alone.embeddings[0], together.embeddings[number])
+    backwards = model.read(items[::-1])
+    assert np.array_equal(backwards.sentiment[::-1], together.sentiment)
 
 
 @pytest.mark.parametrize(
     "headline", ["", " ", "[SEP] [CLS] [MASK]", "😀" * 50, "芯片 chip 芯片", "x" * 10_000, "\u202eAMD", "ß" * 300]
 )
-def test_odd_headlines_are_read_and_not_feared(model, headline: str) -> None:
-    read = probabilities(model, [(headline, "AMD")])
-    assert np.isfinite(read).all()
+@pytest.mark.parametrize("language", ["en", "zh", "und"])
+def test_odd_headlines_are_read_and_not_feared(model, headline: str, language: str) -> None:
+    read = model.read([item(headline, "AMD", language=language), item(headline, language=language)])
+    assert np.isfinite(read.sentiment).all()
+    assert np.isfinite(read.embeddings).all()
 
 
 def test_a_literal_separator_in_a_headline_is_text(model) -> None:
-    plain = model._tokenizer.encode("a [SEP] b", "AMD")
-    separators = [token for token in plain.tokens if token == "[SEP]"]
-    assert len(separators) == 2  # after the headline and after the name, none inside
+    plain = OnnxModel(SHIPPED / "en")._tokenizer.encode("a [SEP] b")
+    assert [token for token in plain.tokens if token == "[SEP]"] == ["[SEP]"]  # the one at the end
 
 
 def test_labels_in_the_wrong_order_fail_the_self_test(copy: Path) -> None:
@@ -81,9 +112,12 @@ def test_labels_in_the_wrong_order_fail_the_self_test(copy: Path) -> None:
     [
         ({"labels": ["LABEL_0", "LABEL_1", "LABEL_2"]}, "its labels are LABEL_0, LABEL_1, LABEL_2"),
         ({"labels": ["negative", "positive"]}, "needed are negative, neutral and positive"),
+        ({"format": "another"}, "format is 'another'"),
+        ({"max_tokens": 1}, "out of range"),
+        ({"temperatures": {"sentiment": 0}}, "out of range"),
     ],
 )
-def test_unknown_labels_are_refused_by_name(copy: Path, change: dict, says: str) -> None:
+def test_unknown_labels_and_settings_are_refused_by_name(copy: Path, change: dict, says: str) -> None:
     described = json.loads((copy / "model.json").read_text("utf-8")) | change
     (copy / "model.json").write_text(json.dumps(described), "utf-8")
     with pytest.raises(BadModel, match=says):
@@ -95,11 +129,23 @@ def test_missing_and_broken_files_are_one_line(copy: Path) -> None:
     with pytest.raises(BadModel):
         load_model(str(copy))
     (copy / "tokenizer.json").unlink()
-    with pytest.raises(BadModel):
+    with pytest.raises(BadModel, match=r"tokenizer\.json is missing"):
         load_model(str(copy))
     (copy / "model.json").unlink()
     with pytest.raises(BadModel, match=r"model\.json is missing"):
         load_model(str(copy))
+
+
+def test_the_shipped_models_are_small_and_state_their_origin() -> None:
+    files = [path for path in SHIPPED.rglob("*") if path.is_file() and path.suffix in (".onnx", ".json")]
+    assert sum(path.stat().st_size for path in files) <= 30_000_000
+    for language in ("en", "zh"):
+        facts = json.loads((SHIPPED / language / "model.json").read_text("utf-8"))
+        assert facts["languages"] == [language]
+        assert facts["base"]["licence"] in ("Apache-2.0", "MIT")
+        assert facts["training_cutoff"] >= facts["base"]["training_cutoff"]
+        assert facts["seed"] == 1
+        assert b"/work" not in (SHIPPED / language / "model.onnx").read_bytes()
 
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
@@ -112,7 +158,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 def test_the_digest_follows_the_files(copy: Path) -> None:
     before = OnnxModel(copy).card.files_sha256
     assert OnnxModel(copy).card.files_sha256 == before
-    described = json.loads((copy / "model.json").read_text("utf-8")) | {"temperature": 2.0}
+    described = json.loads((copy / "model.json").read_text("utf-8")) | {"temperatures": {"sentiment": 2.0}}
     (copy / "model.json").write_text(json.dumps(described), "utf-8")
     assert OnnxModel(copy).card.files_sha256 != before
 
@@ -120,7 +166,7 @@ def test_the_digest_follows_the_files(copy: Path) -> None:
 def test_any_sequence_classifier_of_transformers_can_be_loaded(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="the extra [torch] is not installed")
     transformers = pytest.importorskip("transformers")
-    from chipwire.signals.models import TransformersModel
+    from chipwire.signals.hub_model import TransformersModel
 
     torch.manual_seed(1)
     labels = {0: "Bearish", 1: "Bullish", 2: "Neutral"}
@@ -133,5 +179,7 @@ def test_any_sequence_classifier_of_transformers_can_be_loaded(tmp_path: Path) -
     (tmp_path / "vocab.txt").write_text("\n".join(words), "utf-8")
     transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     loaded = TransformersModel(str(tmp_path), local=True)
-    assert loaded.card.labels == ("negative", "positive", "neutral")
-    assert np.allclose(probabilities(loaded, [("a b c", ""), ("d", "")]).sum(axis=1), 1.0)
+    read = loaded.read([item("a b c", "a", "b"), item("d", "d")])
+    assert np.allclose(read.sentiment.sum(axis=1), 1.0)
+    assert np.array_equal(read.sentiment[0], read.sentiment[1])
+    assert read.events is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
@@ -17,27 +16,45 @@ import pytest
 from chipwire.data.errors import BadModel, NothingToDo, UnknownName
 from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
+from chipwire.signals import scoring
 from chipwire.signals.build import build_signals, list_signals, resolve_model
-from chipwire.signals.models import LABELS, ModelCard
-from chipwire.signals.scoring import link_headlines, score_headlines
+from chipwire.signals.exposure import COLUMNS, ExposureTable, load_exposures
+from chipwire.signals.linking import Linker
+from chipwire.signals.models import Item, ModelCard, Readings
+from chipwire.signals.reading import Reader
+from chipwire.signals.scoring import ScoreSummary, link_headlines, score_headlines
 
 START = datetime(2024, 5, 6, 10, tzinfo=UTC).replace(tzinfo=None)
+EVENTS = ("none", "chip_sale_ban")
+SIGNS = {"Good": (0.1, 0.1, 0.8), "Bad": (0.7, 0.2, 0.1)}
+MOVED = """{columns}
+chip_sale_ban,*,/h20/,siyuan_maker,+1,0.8,2022-10-07,a ban leaves the market to it
+chip_sale_ban,*,/h20/,domestic_cpu,+1,0.5,2024-05-06,it sells beside it
+"""
 
 
 class FakeModel:
-    """Reads a title by its first word; counts what it is asked."""
+    """Reads a title by its first word and takes "ban" for a ban; counts what it is asked."""
 
     def __init__(self, name: str = "fake", languages: tuple[str, ...] = ("en",)) -> None:
-        self.card = ModelCard(name, LABELS, True, languages, None, 96, 1.0, f"digest of {name}")
-        self.asked: list[tuple[str, str]] = []
+        self.card = ModelCard(name, languages, EVENTS, None, f"digest of {name}")
+        self.asked: list[Item] = []
 
-    def logits(self, texts: Sequence[tuple[str, str]]) -> np.ndarray:
-        self.asked += texts
-        good = {"Good": (0.0, 0.0, 4.0), "Bad": (4.0, 0.0, 0.0)}
-        return np.array([good.get(text.split()[0].rstrip(":"), (0.0, 4.0, 0.0)) for text, _ in texts])
+    def read(self, items: Sequence[Item]) -> Readings:
+        self.asked += items
+        signs = [SIGNS.get(item.text.split()[0], (0.1, 0.8, 0.1)) for item in items for _ in item.targets]
+        bans = np.array([0.9 if " ban " in f" {item.text} " else 0.0 for item in items])
+        nothing = np.zeros(len(items))
+        return Readings(
+            np.array(signs).reshape(-1, 3),
+            np.full(len(signs), 0.75),
+            np.stack([nothing + 0.4, nothing + 0.1, bans], axis=1),
+            np.stack([1 - bans, bans], axis=1),
+            np.stack([nothing, nothing + 0.125, nothing + 0.875], axis=1),
+        )
 
 
-def add(warehouse: Warehouse, rows: Sequence[tuple[str, str, datetime | None, str]]) -> None:
+def add(warehouse: Warehouse, rows: Sequence[tuple[str, str, datetime | None, str]], **more: Sequence[str]) -> None:
     ids, titles, times, languages = zip(*rows, strict=True)
     table = {
         "headline_id": ids,
@@ -45,6 +62,7 @@ def add(warehouse: Warehouse, rows: Sequence[tuple[str, str, datetime | None, st
         "available_at": pa.array(times, pa.timestamp("us")),
         "language": languages,
         "batch_id": [1] * len(rows),
+        **more,
     }
     with warehouse.transaction():
         warehouse.insert("headline", pa.table(table))
@@ -56,45 +74,131 @@ def warehouse(tmp_path: Path):
         yield opened
 
 
-def run(warehouse: Warehouse, model: FakeModel):
+@pytest.fixture(scope="module")
+def exposures(tmp_path_factory: pytest.TempPathFactory) -> ExposureTable:
+    path = tmp_path_factory.mktemp("exposures") / "exposure.csv"
+    path.write_text(MOVED.format(columns=",".join(COLUMNS)), "utf-8")
+    return load_exposures(path, load_universe())
+
+
+def run(
+    warehouse: Warehouse, model: FakeModel, exposures: ExposureTable | None = None, *, masked: bool = False
+) -> ScoreSummary:
     link_headlines(warehouse, load_universe())
-    return score_headlines(warehouse, model, load_universe())
+    return score_headlines(warehouse, Reader(model, load_universe(), masked=masked, exposures=exposures))
 
 
-def test_only_named_issuers_in_languages_that_the_model_reads_are_scored(warehouse: Warehouse) -> None:
+def test_every_headline_is_scored_or_abstained_from_with_its_reason(warehouse, exposures) -> None:
     add(
         warehouse,
         [
             ("a", "Good quarter for Nvidia and AMD", START, "en"),
             ("b", "寒武纪业绩大涨", START, "zh"),
-            ("c", "Potato chip maker grows", START, "en"),
+            ("c", "Potato farmers grow richer", START, "en"),
+            ("d", "Bad ban of H20 chips", START, "en"),
+            ("e", "Good week for chips", START, "en"),
         ],
     )
-    done = run(warehouse, FakeModel())
-    assert (done.scored, done.abstained, done.already) == (2, {"language zh": 1}, 0)
-    assert warehouse.rows("SELECT headline_id, issuer FROM score ORDER BY issuer") == [("a", "AMD"), ("a", "NVIDIA")]
-    assert warehouse.rows("SELECT headline_id, issuer, reason FROM abstention") == [("b", "CAMBRICON", "language zh")]
-    again = run(warehouse, FakeModel())
-    assert (again.scored, again.abstained, again.already) == (0, {}, 3)
+    done = run(warehouse, FakeModel(), exposures)
+    assert (done.headlines, done.texts, done.direct, done.exposure, done.already) == (5, 3, 2, 3, 0)
+    reasons = {
+        "b": "language zh",
+        "c": "names no issuer and is not about chips",
+        "e": "names no issuer, and its event moves none of them",
+    }
+    assert done.abstained == dict.fromkeys(reasons.values(), 1)
+    assert dict(warehouse.rows("SELECT headline_id, abstained FROM reading WHERE abstained IS NOT NULL")) == reasons
+    found = warehouse.rows("SELECT headline_id, issuer, via FROM score ORDER BY ALL")
+    assert found == [
+        ("a", "AMD", "direct"),
+        ("a", "NVIDIA", "direct"),
+        ("d", "CAMBRICON", "exposure"),
+        ("d", "HUAWEI", "exposure"),
+        ("d", "HYGON", "exposure"),
+    ]
+    model = FakeModel()
+    again = run(warehouse, model, exposures)
+    assert (again.headlines, again.texts, again.direct, again.exposure, again.abstained) == (0, 0, 0, 0, {})
+    assert again.already == 5
+    assert not model.asked
 
 
-def test_probabilities_are_the_softmax_of_what_the_model_says(warehouse: Warehouse) -> None:
-    add(warehouse, [("a", "Good quarter for Nvidia", START, "en")])
-    run(warehouse, FakeModel())
-    p = 1 / (2 + math.exp(4))
-    (found,) = warehouse.rows("SELECT p_negative, p_neutral, p_positive FROM score")
-    assert found == pytest.approx((p, p, 1 - 2 * p), abs=1e-12)
+def test_what_the_model_said_is_stored_as_it_said_it(warehouse, exposures) -> None:
+    add(warehouse, [("a", "Good news: Nvidia escapes a ban on H20 sales", START, "en")])
+    run(warehouse, FakeModel(), exposures)
+    columns = "p_negative, p_neutral, p_positive, p_relevant, reason"
+    (direct,) = warehouse.rows(f"SELECT {columns} FROM score WHERE via = 'direct'")
+    assert direct[:4] == (*SIGNS["Good"], 0.75)
+    assert "'Nvidia'" in direct[4]
+    (moved,) = warehouse.rows(f"SELECT {columns} FROM score WHERE issuer = 'CAMBRICON'")
+    # P(event) 0.9, weight 0.8; the direction stands for it with 0.875 and against it with 0.
+    assert moved[:4] == pytest.approx((0.0, 1 - 0.9 * 0.8 * 0.875, 0.9 * 0.8 * 0.875, 0.8))
+    assert moved[4] == "a ban leaves the market to it"
+    (read,) = warehouse.rows("SELECT p_ai_models, p_localization, p_sanctions, event, p_event, p_for FROM reading")
+    assert read == (0.4, 0.1, 0.9, "chip_sale_ban", 0.9, 0.875)
 
 
-def test_a_text_that_stands_twice_is_read_once(warehouse: Warehouse) -> None:
+def test_an_exposure_counts_from_the_day_on_which_it_was_known(warehouse, exposures) -> None:
+    days = {"a": datetime(2022, 10, 6, 23), "b": datetime(2022, 10, 7), "c": START, "u": None}  # noqa: DTZ001
+    add(warehouse, [(name, "A ban on H20 sales", at, "en") for name, at in days.items()])
+    model = FakeModel()
+    run(warehouse, model, exposures)
+    assert len(model.asked) == 3  # the text once for each state of the table; the undated headline sees all of it
+    found: dict[str, set[str]] = {}
+    for headline, issuer in warehouse.rows("SELECT headline_id, issuer FROM score"):
+        found.setdefault(headline, set()).add(issuer)
+    late = {"CAMBRICON", "HYGON", "HUAWEI"}
+    assert found == {"b": {"CAMBRICON"}, "c": late, "u": late}
+    # Dated afterwards to a day on which its exposures were not yet known, a headline must not trade on them.
+    for moment, expected in (("2022-10-08", {"b", "c"}), ("2024-05-06", {"b", "c", "u"})):
+        warehouse.run("UPDATE headline SET available_at = ?::TIMESTAMP WHERE headline_id = 'u'", [moment])
+        build_signals(warehouse, load_universe())
+        assert {row[0] for row in warehouse.rows("SELECT headline_id FROM signal")} == expected
+
+
+def test_a_text_that_stands_twice_is_read_once(warehouse) -> None:
     rows = [(f"h{n}", "Bad day for Intel", START + timedelta(days=n), "en") for n in range(5)]
     add(warehouse, rows)
     model = FakeModel()
-    assert run(warehouse, model).scored == 5
-    assert model.asked == [("Bad day for Intel", "Intel")]
+    done = run(warehouse, model)
+    assert (done.headlines, done.texts, done.direct) == (5, 1, 5)
+    assert [item.text for item in model.asked] == ["Bad day for Intel"]
 
 
-def test_a_second_model_scores_beside_the_first_and_the_last_one_is_the_default(warehouse: Warehouse) -> None:
+def test_an_issuer_named_only_below_the_title_is_read_from_the_whole_title(warehouse) -> None:
+    rows = [(name, "Good quarter for Intel", START, "en") for name in "ab"]
+    add(warehouse, rows, summary=["AMD is named here.", "Nobody else is named here."])
+    model = FakeModel()
+    assert run(warehouse, model).direct == 3
+    assert sorted(len(item.targets) for item in model.asked) == [1, 2]
+    below = warehouse.rows("SELECT headline_id, reason FROM score WHERE issuer = 'AMD'")
+    assert below == [("a", "named in the text below the title")]
+
+
+def test_a_masked_score_is_another_models_and_says_so(warehouse) -> None:
+    add(warehouse, [("a", "Good quarter for Nvidia, not for AMD", START, "en")])
+    open_, masked = run(warehouse, FakeModel()), run(warehouse, model := FakeModel(), masked=True)
+    assert open_.model_id != masked.model_id
+    assert dict(warehouse.rows("SELECT model_id, masked FROM model")) == {
+        open_.model_id: False,
+        masked.model_id: True,
+    }
+    assert sorted(item.text for item in model.asked) == [
+        "Good quarter for OTHER, not for TARGET",
+        "Good quarter for TARGET, not for OTHER",
+    ]
+    assert warehouse.value("SELECT count(*) FROM score") == 4
+
+
+def test_what_makes_a_score_is_recorded_with_its_model(warehouse, exposures) -> None:
+    add(warehouse, [("a", "Good quarter for Nvidia", START, "en")])
+    first, second = run(warehouse, FakeModel()), run(warehouse, FakeModel(), exposures)
+    assert first.model_id != second.model_id
+    found = warehouse.rows("SELECT exposures, linker FROM model WHERE model_id = ?", [second.model_id])
+    assert found == [(exposures.id, Linker(load_universe()).id)]
+
+
+def test_a_second_model_scores_beside_the_first_and_the_last_one_is_the_default(warehouse) -> None:
     add(warehouse, [("a", "Good quarter for Nvidia", START, "en")])
     first, second = run(warehouse, FakeModel("one")), run(warehouse, FakeModel("two"))
     assert warehouse.value("SELECT count(*) FROM score") == 2
@@ -104,82 +208,68 @@ def test_a_second_model_scores_beside_the_first_and_the_last_one_is_the_default(
         resolve_model(warehouse, "twoo")
 
 
-def test_without_headlines_or_scores_the_next_command_is_named(warehouse: Warehouse) -> None:
+def test_without_headlines_or_scores_the_next_command_is_named(warehouse) -> None:
     with pytest.raises(NothingToDo, match="chipwire ingest news"):
         run(warehouse, FakeModel())
     with pytest.raises(NothingToDo, match="chipwire score"):
         build_signals(warehouse, load_universe())
 
 
-def test_a_model_that_gives_no_number_is_refused_and_nothing_is_kept(warehouse: Warehouse) -> None:
+def test_a_model_that_fails_loses_only_the_batch_that_it_failed_on(warehouse, monkeypatch) -> None:
     class Broken(FakeModel):
-        def logits(self, texts: Sequence[tuple[str, str]]) -> np.ndarray:
-            return np.full((len(texts), 3), np.nan)
+        def read(self, items: Sequence[Item]) -> Readings:
+            if any("day 5" in item.text for item in items):
+                raise BadModel("broken", "it returns values that are not numbers")
+            return super().read(items)
 
-    add(warehouse, [("a", "Good quarter for Nvidia", START, "en")])
+    monkeypatch.setattr(scoring, "SCORE_BATCH", 2)
+    add(warehouse, [(f"h{n}", f"Good day {n} for Intel", START + timedelta(days=n), "en") for n in range(8)])
     with pytest.raises(BadModel, match="not numbers"):
         run(warehouse, Broken())
-    assert warehouse.value("SELECT count(*) FROM score") == 0
+    assert warehouse.rows("SELECT headline_id FROM score ORDER BY 1") == [("h0",), ("h1",), ("h2",), ("h3",)]
+    assert run(warehouse, FakeModel("broken")).already == 0  # another model's files: nothing is shared
 
 
 # --- signals ---------------------------------------------------------------------------------------------
 
 
-def signals(warehouse: Warehouse) -> dict[tuple[str, str, str], tuple[float, float, float]]:
-    rows = warehouse.rows("SELECT headline_id, issuer, theme, value, novelty, theme_weight FROM signal")
-    return {row[:3]: row[3:] for row in rows}
-
-
-def test_novelty_counts_earlier_stories_only(warehouse: Warehouse) -> None:
-    def at(hours: float) -> datetime:
-        return START + timedelta(hours=hours)
-
+def test_themes_that_pass_share_the_weight_and_undated_headlines_give_no_signal(warehouse) -> None:
     add(
         warehouse,
-        [
-            ("a", "Good: US lifts export curbs on Nvidia sales", at(0), "en"),
-            ("b", "Good: US lifts export curbs on Nvidia sales again", at(5), "en"),
-            ("c", "Good: US lifts export curbs on Nvidia sales too", at(5), "en"),
-            ("d", "Bad: US lifts export curbs on Nvidia sales", at(6), "en"),
-            ("e", "Good: US lifts export curbs on Nvidia sales later", at(5 + 72.5), "en"),
-            ("f", "Good: US lifts export curbs on AMD sales", at(7), "en"),
-        ],
+        [(name, f"Good quarter for SMIC {name}", START, "en") for name in "abc"]
+        + [("u", "Good quarter for SMIC, undated", None, "en")],
     )
     run(warehouse, FakeModel())
-    build_signals(warehouse, load_universe())
-    novelty = {key[0]: found[1] for key, found in signals(warehouse).items() if key[2] == "sanctions"}
-    # b comes second, c (same instant, greater id) third; d points the other way; e is alone after three days; f is AMD.
-    assert novelty == pytest.approx({"a": 1, "b": 1 / 2, "c": 1 / 3, "d": 1, "e": 1, "f": 1})
-    add(warehouse, [("0", "Good: US lifts export curbs on Nvidia sales early", at(-1), "en")])
-    run(warehouse, FakeModel())
-    build_signals(warehouse, load_universe())
-    novelty = {key[0]: found[1] for key, found in signals(warehouse).items() if key[2] == "sanctions"}
-    assert novelty["0"] == 1
-    assert novelty["a"] == pytest.approx(1 / 2)
-
-
-def test_themes_share_the_weight_and_undated_headlines_give_no_signal(warehouse: Warehouse) -> None:
-    add(
-        warehouse,
-        [
-            ("a", "Good: export ban speeds self-reliance, SMIC says", START, "en"),
-            ("b", "Good quarter for SMIC", START, "en"),
-            ("c", "Good quarter for SMIC, undated", None, "en"),
-        ],
-    )
-    run(warehouse, FakeModel())
+    themes = {"a": (0.6, 0.9, 0.5), "b": (0.5, 0.4, 0.1), "c": (0.0, 0.0, 0.51)}
+    for name, values in themes.items():
+        sql = "UPDATE reading SET p_ai_models = ?, p_localization = ?, p_sanctions = ? WHERE headline_id = ?"
+        warehouse.run(sql, [*values, name])
     built = build_signals(warehouse, load_universe())
-    found = signals(warehouse)
-    assert {key[2]: value[2] for key, value in found.items() if key[0] == "a"} == {
-        "localization": 0.5,
-        "sanctions": 0.5,
+    found: dict[str, dict[str, float]] = {}
+    for headline, theme, weight in warehouse.rows("SELECT headline_id, theme, theme_weight FROM signal"):
+        found.setdefault(headline, {})[theme] = weight
+    assert found == {
+        "a": {"ai_models": pytest.approx(0.6 / 1.5), "localization": pytest.approx(0.9 / 1.5)},
+        "b": {"none": 1.0},
+        "c": {"sanctions": 1.0},
     }
-    assert {key[2]: value[2] for key, value in found.items() if key[0] == "b"} == {"none": 1.0}
-    assert not [key for key in found if key[0] == "c"]
-    assert (built.signals, built.headlines, built.undated) == (3, 2, 1)
+    assert (built.signals, built.headlines, built.undated) == (4, 3, 1)
+    assert built.by_theme == {"ai_models": 1, "localization": 1, "none": 1, "sanctions": 1}
 
 
-def test_building_again_changes_nothing_and_listing_is_newest_first(warehouse: Warehouse) -> None:
+def test_relevance_is_the_links_and_the_models_or_the_exposures_weight(warehouse, exposures) -> None:
+    add(warehouse, [("a", "Bad news for Nvidia and AMD: a ban on H20 sales", START, "en")])
+    run(warehouse, FakeModel(), exposures)
+    built = build_signals(warehouse, load_universe())
+    rows = warehouse.rows("SELECT issuer, via, value, relevance, event FROM signal WHERE theme = 'sanctions'")
+    found = {issuer: rest for issuer, *rest in rows}
+    # Two issuers share the title: the linker gives each 1 / 1.25, of which the model believes 0.75.
+    assert found["NVIDIA"] == ["direct", pytest.approx(0.1 - 0.7), pytest.approx(0.75 / 1.25), "chip_sale_ban"]
+    assert found["CAMBRICON"] == ["exposure", pytest.approx(0.9 * 0.8 * 0.875), 0.8, "chip_sale_ban"]
+    assert built.by_via == {"direct": 2, "exposure": 3}
+
+
+def test_building_again_changes_nothing_and_listing_is_newest_first(warehouse) -> None:
     add(warehouse, [(f"h{n}", "Bad day for Intel", START + timedelta(days=n), "en") for n in range(4)])
     run(warehouse, FakeModel())
     build_signals(warehouse, load_universe())
@@ -188,6 +278,7 @@ def test_building_again_changes_nothing_and_listing_is_newest_first(warehouse: W
     assert warehouse.table_digest("signal") == before
     listed = list_signals(warehouse, load_universe(), None, "INTEL", 2)
     assert [row["available_at"] for row in listed] == [START + timedelta(days=3), START + timedelta(days=2)]
+    assert {(row["via"], row["reason"]) for row in listed} == {("direct", "named as 'Intel'")}
     with pytest.raises(UnknownName, match="issuer"):
         list_signals(warehouse, load_universe(), None, "INTELL", 2)
 
@@ -203,7 +294,8 @@ tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)
 from chipwire.signals import scoring
 from chipwire.data.warehouse import Warehouse
-scoring.SCORE_BATCH = scoring.LINK_BATCH = 16
+scoring.LINK_BATCH = scoring.LOOK_BATCH = 40
+scoring.SCORE_BATCH = 8
 limit, place, number = int(sys.argv[3]), sys.argv[4], 0
 
 def strike(where):
@@ -213,9 +305,9 @@ def strike(where):
         os.kill(os.getpid(), signal.SIGKILL)
 
 class Model(tests.FakeModel):
-    def logits(self, texts):
-        strike("reading")
-        return super().logits(texts)
+    def read(self, items):
+        strike("asked")
+        return super().read(items)
 
 inner = Warehouse.insert
 def insert(self, table, rows):
@@ -235,10 +327,14 @@ with Warehouse.open(sys.argv[2], write=True) as warehouse:
 
 @pytest.mark.parametrize(
     ("place", "limit"),
-    [("reading", 1), ("reading", 4), ("score", 1), ("score", 3), ("committed", 1), ("committed", 4), ("linked", 2)],
-)
+    [
+        ("asked", 1), ("asked", 6), ("reading", 1), ("reading", 3), ("score", 1), ("score", 5), ("committed", 1),
+        ("committed", 4), ("linked", 2),
+    ],
+)  # fmt: skip
 def test_a_kill_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path, place: str, limit: int) -> None:
     rows = [(f"h{n:03}", f"Good day {n} for Intel and TSMC", START + timedelta(hours=n), "en") for n in range(60)]
+    rows += [(f"x{n:03}", f"Farmers meet for the {n}th time", START + timedelta(hours=n), "en") for n in range(40)]
     paths = {name: tmp_path / f"{name}.duckdb" for name in ("killed", "whole")}
     for path in paths.values():
         with Warehouse.open(path, write=True) as warehouse:
@@ -250,16 +346,23 @@ def test_a_kill_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path, 
 
     assert call(paths["killed"], limit) == -signal.SIGKILL
     with Warehouse.open(paths["killed"]) as warehouse:
-        batches = warehouse.rows("SELECT batch_id, rows_added FROM batch WHERE command = 'score' ORDER BY batch_id")
-        scored = warehouse.value("SELECT count(*) FROM score")
         # A prefix of whole batches: what was committed, nothing of what was not.
-        assert scored == sum(count for _, count in batches) == 16 * len(batches)
+        read, scored = warehouse.rows("SELECT sum(rows_read), sum(rows_added) FROM batch WHERE command = 'score'")[0]
+        assert warehouse.value("SELECT count(*) FROM reading") == (read or 0)
+        assert warehouse.value("SELECT count(*) FROM score") == (scored or 0)
+        torn = "SELECT count(*) FROM reading WHERE abstained IS NULL AND headline_id NOT IN (SELECT headline_id FROM score)"
+        assert warehouse.value(torn) == 0
     assert call(paths["killed"], -1) == 0
     assert call(paths["whole"], -1) == 0
     found = []
     for path in paths.values():
         with Warehouse.open(path) as warehouse:
-            scores = warehouse.rows("SELECT * EXCLUDE (batch_id) FROM score ORDER BY ALL")
-            found.append((scores, warehouse.rows("SELECT * FROM linked ORDER BY ALL")))
-            assert warehouse.value("SELECT count(*) FROM score") == 120
+            found.append(
+                [
+                    warehouse.rows(f"SELECT * EXCLUDE (batch_id) FROM {table} ORDER BY ALL")
+                    for table in ("score", "reading")
+                ]
+                + [warehouse.rows("SELECT * FROM linked ORDER BY ALL")]
+            )
+    assert [len(rows) for rows in found[0]] == [120, 100, 100]
     assert found[0] == found[1]
