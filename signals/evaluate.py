@@ -7,8 +7,10 @@ objects of all seeds, kept as ``signals/model/seeds.json``, are what is shown as
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -17,11 +19,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from chipwire.data.errors import ChipwireError, UnreadableInput
 from chipwire.data.universe import load_universe
 from chipwire.signals import evaluate_answers as answers
+from chipwire.signals import evaluate_speed as speed
 from chipwire.signals.evaluate_measures import MEASURES, Answers, Measure, Measured, entity_accuracy, measured
-from chipwire.signals.models import Model
+from chipwire.signals.models import Item, Model, load_model
 from chipwire.signals.reading import Reader
+from chipwire.signals.train_domain import own_texts
+from chipwire.signals.train_eval import Floats
 
 READER: Final = "chipwire"
 NO_EXPOSURE: Final = "no exposure"
@@ -66,7 +72,8 @@ class Evaluation:
     def of_model(self, model: Model, reader: str, seed: int | None) -> list[Column]:
         """Return the columns of a model: with the exposure table and, for chipwire itself, without."""
         read = answers.read_gold(Reader(model, load_universe()), self.gold)
-        entities = answers.entity_probabilities(model, self._texts) if self._texts else None
+        asked = self._texts and model.card.reads("en")
+        entities = answers.entity_probabilities(model, self._texts) if asked else None
         columns = [
             column(reader, self._measured(answers.answers_of(read, self.gold), entities), self.data, model, seed)
         ]
@@ -89,7 +96,7 @@ class Evaluation:
         found = self._measured(answers.majority_answers(self.gold, self._train), entities)
         return [*columns, column(MAJORITY, found, self.data)]
 
-    def _measured(self, said: Answers, entities: Any) -> dict[str, Measured]:
+    def _measured(self, said: Answers, entities: Floats | None) -> dict[str, Measured]:
         found = measured(self.gold, said)
         if entities is not None and (accuracy := entity_accuracy(entities, self._labels, self._groups)):
             found["sentfin"] = accuracy
@@ -194,7 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--public", type=Path, metavar="FOLDER", help="holds sentfin.csv")
     parser.add_argument("--baseline", metavar="DIR", help="the encoder trained without our own headlines")
     parser.add_argument("--speed", action="store_true", help="also beside the default pipeline of transformers")
-    parser.add_argument("--float32", metavar="DIR", help="the first model in float32, to compare signs with")
+    parser.add_argument(
+        "--float32", type=Path, metavar="DIR", help="the training's --out folder: compare signs with its float32 graphs"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as a list of objects")
     return parser
 
@@ -204,7 +213,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         raise UnreadableInput(str(given.public), "has no sentfin.csv; --public names the folder that holds it")
     models = [(folder, load_model(str(folder) if folder else None)) for folder in given.models]
     baseline = load_model(given.baseline) if given.baseline else None
-    float32 = load_model(given.float32) if given.float32 else None
+    float32 = speed.load_float32(given.float32) if given.float32 else None
     evaluation = Evaluation(given.public)
     columns: list[Column] = []
     for folder, model in models:
@@ -224,6 +233,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         items = [Item(text.text, text.language, tuple(t.spans for t in text.targets)) for text in texts if text.targets]
         extra["float32"] = speed.precision_agreement(model, float32, items)
     if given.speed:
+        _say(f"timing {speed.HEADLINES:,} headlines {speed.RUNS} times; leave the machine alone for some minutes")
         texts_read = speed.speed_texts(evaluation.gold.rows)
         extra["speed"] = speed.measure_speed(Reader(model, load_universe()), texts_read, folder).as_object()
     seeds = [one for one in kept if one["reader"] == READER]

@@ -145,14 +145,15 @@ def measured(gold: Gold, answers: Answers) -> dict[str, Measured]:
     for key, chosen in sign_rows(gold.rows).items():
         add(key, chosen, right)
     named = np.array([row.via == "direct" for row in gold.rows])
-    said = np.where(answered, np.nan_to_num(answers.probabilities).argmax(axis=1), -1)
+    known = np.nan_to_num(answers.probabilities)
+    said = np.where(answered, known.argmax(axis=1), -1)
     add("labels_named", named, share_parts(said == labels))
     add("left_alone", ~named & (labels == NEUTRAL), share_parts(~answered | (said == NEUTRAL)))
     if answers.relevance is not None:
         high = np.array([row.relevance == "high" for row in gold.rows])
         add("relevance", named, share_parts(answered & ((np.nan_to_num(answers.relevance) >= 0.5) == high)))
     if answers.graded:
-        add("calibration", named & answered, calibration_parts(answers.probabilities, labels), calibration_error)
+        add("calibration", named & answered, calibration_parts(known, labels), calibration_error)
     return {**found, **_of_headlines(gold, answers), **_of_lookalikes(answers)}
 
 

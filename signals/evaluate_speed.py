@@ -9,6 +9,7 @@ cost the same time as trained ones.
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -21,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from chipwire.signals.evaluate_answers import read_all
-from chipwire.signals.models import Item, Model, threads
+from chipwire.signals.models import Item, Model, load_model, threads
 from chipwire.signals.reading import Reader
 from chipwire.signals.train_domain import Row, load_rows
 from chipwire.signals.train_eval import Floats
@@ -129,7 +130,32 @@ def sign_agreement(one: Floats, other: Floats) -> float:
     return float(np.mean(signs[0] == signs[1])) if len(one) else 1.0
 
 
+def load_float32(folder: Path) -> Model:
+    """Load the float32 graphs that `chipwire.signals.train` leaves beside its models, or any other model's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        What was given to the training as ``--out``: ``en-float32.onnx`` beside ``en/``, the same for ``zh``.
+    """
+    graphs = sorted(folder.glob("*-float32.onnx"))
+    if not graphs:
+        return load_model(str(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        for graph in graphs:
+            source, made = folder / graph.name.removesuffix("-float32.onnx"), Path(temporary, graph.stem)
+            made.mkdir()
+            for name in ("model.json", "tokenizer.json"):
+                shutil.copyfile(source / name, made / name)
+            shutil.copyfile(graph, made / "model.onnx")
+        return load_model(temporary)
+
+
 def precision_agreement(model: Model, float32: Model, items: Sequence[Item]) -> dict[str, Any]:
-    """Return how often two models agree on the sign of the items' targets, and over how many targets."""
-    one, other = model.read(items).sentiment, float32.read(items).sentiment
+    """Return how often two models agree on the sign of the items' targets, and over how many targets.
+
+    Only items in languages that both read are looked at.
+    """
+    both = [item for item in items if model.card.reads(item.language) and float32.card.reads(item.language)]
+    one, other = model.read(both).sentiment, float32.read(both).sentiment
     return {"agreement": sign_agreement(one, other), "targets": len(one)}

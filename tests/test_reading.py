@@ -1,0 +1,228 @@
+"""The reader: who is named is read where named, who is moved though not named by the table, and else it abstains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chipwire.data.universe import Issuer, Universe, load_universe
+from chipwire.signals.exposure import COLUMNS, ExposureTable, load_exposures
+from chipwire.signals.models import Item, ModelCard, Readings
+from chipwire.signals.reading import HeadlineReading, Reader, TargetReading, Title
+
+EVENTS = ("none", "chip_sale_ban", "relaxation")
+TABLE = """
+chip_sale_ban,*,/h20/,siyuan_maker,+1,0.8,2022-10-07,a ban leaves the market to it
+chip_sale_ban,*,/h20/,gpu_seller,-1,0.5,2024-01-01,its chips are barred
+"""
+
+
+class FakeModel:
+    """Gives each target a P(negative) of its own, by the number of places where it is named; keeps what it is asked."""
+
+    def __init__(self, languages: tuple[str, ...] = ("en", "zh"), *, whole: bool = True) -> None:
+        self.card = ModelCard("fake", languages, EVENTS if whole else (), None, "0" * 64)
+        self.asked: list[Item] = []
+        self._whole = whole
+
+    def read(self, items: Sequence[Item]) -> Readings:
+        self.asked += items
+        named = np.array([len(spans) for item in items for spans in item.targets], dtype=float)
+        sentiment = np.stack([0.25 * named, 0.5 + 0 * named, 0.5 - 0.25 * named], axis=1).reshape(-1, 3)
+        if not self._whole:
+            return Readings(sentiment, np.ones(len(named)))
+        bans = np.array([0.75 * ("ban" in item.text.split() or "禁售" in item.text) for item in items])
+        denied = np.array([float("denies" in item.text) for item in items])
+        nothing = 0 * bans
+        return Readings(
+            sentiment,
+            np.full(len(named), 0.625),
+            np.stack([nothing, nothing + 0.125, bans], axis=1),
+            np.stack([1 - bans, bans, nothing], axis=1),
+            np.stack([denied, nothing, 1 - denied], axis=1),
+            np.stack([1 - nothing, nothing], axis=1).astype(np.float32),
+        )
+
+
+@pytest.fixture(scope="module")
+def exposures(tmp_path_factory: pytest.TempPathFactory) -> ExposureTable:
+    path: Path = tmp_path_factory.mktemp("exposures") / "exposure.csv"
+    path.write_text(",".join(COLUMNS) + TABLE, "utf-8")
+    return load_exposures(path, load_universe())
+
+
+@pytest.fixture
+def reader(exposures: ExposureTable) -> Reader:
+    return Reader(FakeModel(), load_universe(), exposures=exposures)
+
+
+def one(reader: Reader, title: str, language: str = "en", **more) -> HeadlineReading:
+    (found,) = reader.read([Title(title, language, **more)])
+    return found
+
+
+def by_issuer(reading: HeadlineReading) -> dict[str, TargetReading]:
+    return {target.issuer: target for target in reading.targets}
+
+
+def test_who_is_named_is_read_where_named_and_who_is_not_by_the_table(reader: Reader) -> None:
+    found = one(reader, "Nvidia hit: Washington plans a ban on Nvidia H20 sales")
+    targets = by_issuer(found)
+    assert {issuer: target.via for issuer, target in targets.items()} == {
+        "NVIDIA": "direct",
+        "CAMBRICON": "exposure",
+        "AMD": "exposure",
+    }
+    nvidia = targets["NVIDIA"]
+    assert (nvidia.probabilities, nvidia.relevance, nvidia.sentiment) == ((0.5, 0.5, 0.0), 0.625, -0.5)
+    assert nvidia.reason == "named as 'Nvidia'; chip sale ban"
+    assert targets["CAMBRICON"].probabilities == pytest.approx((0.0, 1 - 0.75 * 0.8, 0.75 * 0.8))
+    assert targets["AMD"].sentiment == pytest.approx(-0.75 * 0.5)
+    assert (targets["AMD"].relevance, targets["AMD"].reason) == (0.5, "its chips are barred")
+    assert (found.event, found.p_event, found.themes["sanctions"], found.abstained) == (
+        "chip_sale_ban",
+        0.75,
+        0.75,
+        None,
+    )
+
+
+def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:
+    text = "Intel sues AMD; Intel wants damages"
+    one(reader, text)
+    (item,) = reader.model.asked
+    assert [[text[start:end] for start, end in spans] for spans in item.targets] == [["Intel", "Intel"], ["AMD"]]
+
+
+def test_a_denied_event_moves_them_the_other_way(reader: Reader) -> None:
+    targets = by_issuer(one(reader, "Washington denies a ban on H20 sales"))
+    assert targets["CAMBRICON"].sentiment == pytest.approx(-0.75 * 0.8)
+    assert targets["NVIDIA"].sentiment == pytest.approx(0.75 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        (date.min, set()),
+        (date(2022, 10, 6), set()),
+        (date(2022, 10, 7), {"CAMBRICON"}),
+        (date(2024, 1, 1), {"CAMBRICON", "NVIDIA", "AMD"}),
+        (None, {"CAMBRICON", "NVIDIA", "AMD"}),
+    ],
+)
+def test_exposures_count_from_the_day_on_which_they_hold(reader: Reader, on: date | None, expected: set[str]) -> None:
+    found = one(reader, "A ban on H20 sales", on=on)
+    assert set(by_issuer(found)) == expected
+    assert (found.abstained is None) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("title", "language", "reason"),
+    [
+        ("Nvidia profite de la demande", "fr", "language fr"),
+        ("Farmers expect a good harvest", "en", "names no issuer and is not about chips"),
+        ("", "und", "names no issuer and is not about chips"),
+    ],
+)
+def test_what_is_not_for_it_is_abstained_from_without_asking_the_model(
+    reader: Reader, title: str, language: str, reason: str
+) -> None:
+    found = one(reader, title, language)
+    assert (found.abstained, found.targets, dict(found.themes), found.event) == (reason, (), {}, None)
+    assert found.embedding is None
+    assert reader.refusal(Title(title, language)) == reason
+    assert not reader.model.asked
+
+
+def test_what_moves_nobody_is_said_to_and_not_made_a_neutral(reader: Reader) -> None:
+    found = one(reader, "New chips for toasters")
+    assert found.abstained == "names no issuer, and its event moves none of them"
+    assert (found.targets, found.event) == ((), None)
+    assert reader.refusal(Title("New chips for toasters", "en")) is None
+
+
+def test_chinese_is_read_where_the_model_reads_it(reader: Reader, exposures: ExposureTable) -> None:
+    assert set(by_issuer(one(reader, "美国禁售h20芯片", "zh"))) == {"CAMBRICON", "NVIDIA", "AMD"}
+    english = Reader(FakeModel(("en",)), load_universe(), exposures=exposures)
+    assert one(english, "美国禁售h20芯片", "zh").abstained == "language zh"
+    assert one(english, "Nvidia rises", "und").abstained is None
+
+
+def test_a_name_from_below_the_title_is_read_from_the_whole_title(reader: Reader) -> None:
+    found = one(reader, "Intel cuts jobs", also=("AMD", "INTEL"))
+    assert [(target.issuer, target.via) for target in found.targets] == [("INTEL", "direct"), ("AMD", "direct")]
+    assert found.targets[1].reason == "named in the text below the title"
+    (item,) = reader.model.asked
+    assert [len(spans) for spans in item.targets] == [1, 0]
+
+
+def test_masked_the_model_sees_no_name_and_each_target_in_a_text_of_its_own(exposures: ExposureTable) -> None:
+    reader = Reader(FakeModel(), load_universe(), masked=True, exposures=exposures)
+    text = "Washington: no ban on H20 sales, AMD and Nvidia told; Nvidia rises"
+    masked = by_issuer(one(reader, text))
+    assert [item.text for item in reader.model.asked] == [
+        "Washington: no ban on H20 sales, TARGET and OTHER told; OTHER rises",
+        "Washington: no ban on H20 sales, OTHER and TARGET told; TARGET rises",
+    ]
+    assert all(
+        item.text[start:end] == "TARGET"
+        for item in reader.model.asked
+        for (spans,) in [item.targets]
+        for start, end in spans
+    )
+    assert masked["AMD"].probabilities == (0.25, 0.5, 0.25)
+    assert masked["NVIDIA"].probabilities == (0.5, 0.5, 0.0)
+    assert masked["CAMBRICON"].via == "exposure"
+
+
+def test_masked_or_not_the_order_and_number_of_titles_change_no_reading(exposures: ExposureTable) -> None:
+    titles = [
+        Title("Nvidia and AMD rise, Nvidia most", "en"), Title("Farmers meet", "en"), Title("A ban on H20 sales", "en"),
+        Title("Nvidia s'envole", "fr"), Title("Intel falls", "en"), Title("New chips for toasters", "en"),
+    ]  # fmt: skip
+    for masked in (False, True):
+        reader = Reader(FakeModel(), load_universe(), masked=masked, exposures=exposures)
+        together = reader.read(titles)
+        alone = [reader.read([title])[0] for title in titles]
+        for one_, other in zip(together, alone, strict=True):
+            assert (one_.title, one_.abstained, one_.targets) == (other.title, other.abstained, other.targets)
+    assert reader.read([]) == []
+
+
+def test_a_model_that_gives_sentiment_alone_gets_themes_and_event_by_rules(exposures: ExposureTable) -> None:
+    reader = Reader(FakeModel(whole=False), load_universe(), exposures=exposures)
+    found = one(reader, "Washington bans H20 sales to China, Nvidia says")
+    assert (found.event, found.p_event, found.themes["sanctions"]) == ("chip_sale_ban", 1.0, 1.0)
+    assert found.directions == (0.0, 0.0, 1.0)
+    assert by_issuer(found)["CAMBRICON"].sentiment == pytest.approx(0.8)
+    denied = one(reader, "Washington denies that it bans H20 sales to China")
+    assert denied.directions == (1.0, 0.0, 0.0)
+    assert by_issuer(denied)["CAMBRICON"].sentiment == pytest.approx(-0.8)
+    assert found.embedding is None
+
+
+def test_all_that_makes_a_score_is_in_the_readers_identity(exposures: ExposureTable) -> None:
+    universe = load_universe()
+    foreign = Issuer("FARM", "Farm", (), ("Farm Chips",), (), (), ())
+    grown = Universe({**universe.issuers, "FARM": foreign}, universe.instruments, "another digest")
+    readers = [
+        Reader(FakeModel(), universe, exposures=exposures),
+        Reader(FakeModel(), universe, exposures=exposures, masked=True),
+        Reader(FakeModel(), universe),
+        Reader(FakeModel(), grown, exposures=exposures),
+    ]
+    assert len({reader.id for reader in readers}) == len(readers)
+    assert Reader(FakeModel(), universe, exposures=exposures).id == readers[0].id
+
+
+@pytest.mark.parametrize(
+    "title", ["x" * 10_000, "\U0001f600 Nvidia \U0001f600", "[SEP] AMD [MASK]", "Ｎｖｉｄｉａ 芯片", "\0"]
+)
+def test_odd_titles_are_read_or_abstained_from(reader: Reader, title: str) -> None:
+    found = one(reader, title)
+    assert found.title == title
+    assert bool(found.targets) == (found.abstained is None)
