@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from chipwire.data.catalog import SCHEMA_VERSION
-from chipwire.data.errors import ForeignCatalog, NewerWarehouse, NotAWarehouse
+from chipwire.data.catalog import SCHEMA_VERSION, migrate
+from chipwire.data.errors import ForeignCatalog, NewerWarehouse, NotAWarehouse, OlderWarehouse
 from chipwire.data.warehouse import Warehouse
+from chipwire.reports.doctor import examine
 
 NEW_BATCH = "batch_id BIGINT PRIMARY KEY, command VARCHAR NOT NULL, input VARCHAR NOT NULL, rows_read BIGINT NOT NULL"
 FOREIGN = {
@@ -114,3 +118,123 @@ def test_the_migrations_are_recorded(path: Path) -> None:
             (1, "0001_initial.sql"),
             (2, "0002_readings.sql"),
         ]
+
+
+# --- a file of schema 1 ------------------------------------------------------------------------------------
+
+SCHEMA_1 = """
+INSERT INTO model VALUES ('m1', 'old', 'f00', '["negative"]', '["en"]', DATE '2023-06-30');
+INSERT INTO model VALUES ('m2', 'older', 'f01', '["negative"]', '[]', NULL);
+INSERT INTO headline (headline_id, title, language, available_at, batch_id) SELECT 'h' || n, 'Title ' || n, 'en',
+    TIMESTAMP '2024-01-01' + to_days(n::INTEGER), 1 FROM range(200) AS t (n);
+INSERT INTO mention SELECT 'h' || n, i, 'direct', 1.0, i, 'linker' FROM range(200) AS t (n), (VALUES ('SMIC'), ('AMD')) AS v (i);
+INSERT INTO score SELECT 'h' || n, i, m, n / 1000, 1 - n / 500, n / 1000, n % 2, 0, 1,
+    CASE WHEN n % 3 = 0 THEN 'probe' END, CASE WHEN n % 3 = 0 THEN 1.0 END, 1 + n // 50
+    FROM range(180) AS t (n), (VALUES ('SMIC'), ('AMD')) AS v (i), (VALUES ('m1'), ('m2')) AS w (m);
+INSERT INTO abstention SELECT 'h' || n, i, 'm1', 'language zh', 5
+    FROM range(180, 200) AS t (n), (VALUES ('SMIC'), ('AMD')) AS v (i);
+INSERT INTO batch SELECT n, 'score', 'm1', 50, 50 FROM range(1, 6) AS t (n);
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file as the first migration alone makes it, with rows and with digests of them as its writer left them."""
+    path = tmp_path / "old.duckdb"
+    connection = duckdb.connect(str(path))
+    migrate(connection, 1)
+    connection.execute(SCHEMA_1)
+    for table in ("headline", "score", "model", "abstention", "mention", "batch"):
+        count, value = connection.execute(f"SELECT count(*), bit_xor(hash(t))::VARCHAR FROM {table} AS t").fetchone()
+        connection.execute("INSERT INTO digest VALUES (?, ?, ?, ?)", [table, count, value, duckdb.__version__])
+    connection.close()
+    return path
+
+
+def sound_tables(path: Path) -> bool:
+    found = {finding.check: finding for finding in examine(path, verify=True)}
+    return found["warehouse"].result == "ok" and all(
+        found[table].detail.endswith("every value as written") for table in ("score", "reading", "model", "mention")
+    )
+
+
+def scores_of(path: Path, columns: str) -> list[tuple]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(f"SELECT {columns} FROM score ORDER BY ALL").fetchall()
+
+
+def test_a_writer_brings_an_old_file_up_to_date_with_all_its_scores(old: Path) -> None:
+    kept = "headline_id, issuer, model_id, p_negative, p_neutral, p_positive, batch_id"
+    before = scores_of(old, kept)
+    of_headlines = scores_of(old, "DISTINCT headline_id, model_id, p_ai_models, p_sanctions, event, p_event")
+    assert len(before) == 720
+    with Warehouse.open(old, write=True) as warehouse:
+        assert warehouse.rows("SELECT version FROM migration ORDER BY 1") == [(1,), (2,)]
+        assert warehouse.rows("SELECT DISTINCT via, p_relevant FROM score") == [("direct", 1.0)]
+        columns = "headline_id, model_id, p_ai_models, p_sanctions, event, p_event"
+        read = warehouse.rows(f"SELECT {columns} FROM reading WHERE abstained IS NULL ORDER BY ALL")
+        assert read == of_headlines
+        refused = warehouse.rows("SELECT headline_id, model_id, abstained FROM reading WHERE abstained IS NOT NULL")
+        assert sorted(refused) == [(f"h{n}", "m1", "language zh") for n in range(180, 200)]
+        assert warehouse.rows("SELECT model_id, masked, training_cutoff IS NULL FROM model ORDER BY 1") == [
+            ("m1", False, False),
+            ("m2", False, True),
+        ]
+    assert scores_of(old, kept) == before
+    with Warehouse.open(old):
+        pass
+    assert sound_tables(old)
+
+
+def test_an_old_file_is_not_read_before_a_writer_has_brought_it_up_to_date(old: Path) -> None:
+    before = old.read_bytes()
+    with pytest.raises(OlderWarehouse, match=r"schema version 1.*chipwire score") as caught:
+        Warehouse.open(old)
+    assert "\n" not in str(caught.value)
+    assert old.read_bytes() == before
+
+
+def test_an_old_file_with_foreign_objects_is_refused_before_anything_in_it_runs(old: Path) -> None:
+    alter(old, "CREATE MACRO lower(x) AS 'other'")
+    before = scores_of(old, "*")
+    for write in (True, False):
+        with pytest.raises(ForeignCatalog, match="macro 'lower'"):
+            Warehouse.open(old, write=write)
+    assert scores_of(old, "*") == before
+
+
+KILLED = """
+import hashlib, os, signal, sys
+from types import SimpleNamespace
+import chipwire.data.warehouse as module
+from chipwire.data import catalog
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def sha256(text):  # asked for between the migration's statements and its commit
+    return kill() if b"CREATE TABLE reading" in text else hashlib.sha256(text)
+
+done = catalog.migrate
+if sys.argv[2] == "before the commit":
+    catalog.hashlib = SimpleNamespace(sha256=sha256)
+else:
+    module.migrate = lambda connection: (done(connection), kill())
+module.Warehouse.open(sys.argv[1], write=True)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before the commit", "before the checkpoint"])
+def test_a_kill_around_the_migration_loses_nothing(old: Path, moment: str) -> None:
+    kept = "headline_id, issuer, model_id, p_negative, p_neutral, p_positive, batch_id"
+    before = scores_of(old, kept)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(old), moment], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with Warehouse.open(old, write=True) as warehouse:
+        assert warehouse.value("SELECT count(*) FROM reading") == 380
+    assert scores_of(old, kept) == before
+    assert not [
+        finding
+        for finding in examine(old, verify=True)
+        if finding.result == "bad" and finding.check in ("score", "reading", "model", "warehouse")
+    ]

@@ -163,6 +163,47 @@ NO_EVENT = [
     "芯片板块午后拉升",
 ]
 
+CONTRARY = [
+    ("US bars sales of AI chips to China, denies easing", True),
+    ("Commerce Department denies it will revoke Intel's licence", True),
+    ("Nvidia has no plans to stop shipments to China", True),
+    ("Washington scraps its curbs on chip exports", True),
+    ("TSMC's acquisition of a Japanese fab is cancelled", True),
+    ("Court rejects the lawsuit against AMD", True),
+    ("Micron delays its investment of $10 billion in Idaho", True),
+    ("英伟达否认将停止采购", True),
+    ("消息称出口管制暂缓", True),
+    ("寒武纪未被列入实体清单", True),
+    ("US bans sales of AI chips to China", False),
+    ("SK hynix starts mass production of HBM4", False),
+    ("中芯国际董事长辞职", False),
+    ("AMD denies nothing, says nothing", False),  # no event that could be turned over
+]
+
+OF_CHIPS = [
+    "Washington bans AI accelerators",
+    "Tariffs on semiconductors loom",
+    "Memory prices soar",
+    "Data centers run out of power",
+    "A cheap LLM rattles markets",
+    "Beijing restricts gallium exports",
+    "国产算力需求爆发",
+    "存储价格上涨",
+    "AI应用落地加速",
+]
+
+NOT_OF_CHIPS = [
+    "Farmers expect a good harvest",
+    "Painting sells for a record sum",
+    "Chipmunks invade a garden",
+    "Said and done: the mayor resigns",
+    "Local bakery opens a second shop",
+    "The film premieres in Venice",
+    "暴雨预警升级",
+    "央行宣布降准",
+    "",
+]
+
 
 @pytest.mark.parametrize(("theme", "text"), [(theme, text) for theme, texts in THEME.items() for text in texts])
 def test_a_headline_of_a_theme_has_it_in_any_case(theme: str, text: str) -> None:
@@ -210,7 +251,7 @@ def test_all_themes_have_a_positive_half_life_and_any_change_changes_the_identit
 def test_patterns_are_in_lower_case_and_none_can_run_away() -> None:
     """An upper-case letter would find nothing; a repeated group of unbounded parts takes exponential time."""
     table = tomllib.loads(TEXT)
-    parts = [*table["theme"].values(), *table["event"]]
+    parts = [*table["theme"].values(), *table["event"], table["contrary"], table["chips"]]
     patterns = [pattern for part in parts for pattern in part["patterns"]]
     assert len(patterns) > 100
     for pattern in patterns:
@@ -227,3 +268,25 @@ def test_a_very_long_title_is_read_at_its_beginning_only(word: str) -> None:
     assert rules.read(filler + " entity list") == rules.read(filler[:READ_CHARACTERS])
     assert rules.read("x " * (READ_CHARACTERS // 2 - 10) + "entity list").event == "entity_listing"
     assert rules.read("").event is None
+
+
+@pytest.mark.parametrize(("text", "contrary"), CONTRARY)
+def test_a_denied_or_averted_event_is_contrary(text: str, contrary: bool) -> None:
+    for written in (text, text.upper()):
+        assert load_theme_rules().read(written).contrary is contrary
+
+
+@pytest.mark.parametrize("text", OF_CHIPS)
+def test_a_text_about_chips_is_worth_reading_though_it_names_nobody(text: str) -> None:
+    assert all(load_theme_rules().speaks_of_chips(written) for written in (text, text.upper(), text.lower()))
+
+
+@pytest.mark.parametrize("text", NOT_OF_CHIPS)
+def test_a_text_about_other_things_is_not(text: str) -> None:
+    assert not load_theme_rules().speaks_of_chips(text)
+
+
+def test_whether_a_text_is_about_chips_is_read_at_its_beginning_only() -> None:
+    rules = load_theme_rules()
+    assert rules.speaks_of_chips("x " * (READ_CHARACTERS // 2 - 10) + "wafers")
+    assert not rules.speaks_of_chips("x " * READ_CHARACTERS + "wafers")
