@@ -204,10 +204,10 @@ def said(error: Exception) -> str:
 
 
 def files_digest(folder: Path) -> str:
-    """Digest the names and contents of the files that a model may consist of, in the folder and one level down."""
+    """Digest the names and contents of a model's files, in the folder and one level down; not of its recorded measures."""
     digest = hashlib.sha256()
     for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
-        if path.is_file() and path.suffix in ALLOWED_SUFFIXES and path.suffix != ".md":
+        if path.is_file() and path.suffix in ALLOWED_SUFFIXES and path.suffix != ".md" and path.name != "seeds.json":
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -22,7 +22,7 @@ from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
-FRAME_FILES: Final = ("frames_trade.csv", "frames_industry.csv", "frames_company.csv")
+FRAME_FILES: Final = ("frames_trade.csv", "frames_industry.csv", "frames_company.csv", "frames_noise.csv")
 COLUMNS: Final = ("group", "language", "frame", "labels", "themes", "event", "direction", "relevance")
 
 _SLOT = re.compile(r"\{([A-Z])(?::([a-z0-9_|]+))?\}")
@@ -106,6 +106,8 @@ def parse_frame(record: Mapping[str, str]) -> Frame:
         raise ValueError(f"slots are {', '.join(slots) or 'none'} but labels {', '.join(labels) or 'none'}")
     if unknown := re.findall(r"\{[^}]*\}", _VALUE.sub("", _SLOT.sub("", frame))):
         raise ValueError(f"unknown slot {unknown[0]}")
+    # The types' bars would look like those of alternatives.
+    frame = _SLOT.sub(lambda slot: f"{{{slot[1]}}}", frame)
     themes = set(filter(None, record["themes"].split(";")))
     if themes - set(THEMES) or record["relevance"] not in ("high", "low"):
         raise ValueError(f"unknown theme or relevance in {record['themes']!r}, {record['relevance']!r}")
@@ -228,4 +230,5 @@ def _cased(name: str) -> str:
     """Return an alias that the universe writes in lower case (any case matches) as a headline does."""
     if not name.islower():
         return name
-    return name.upper() if name in ("tsmc", "asml") else name.title()
+    known = {"tsmc": "TSMC", "asml": "ASML", "sk hynix": "SK Hynix", "bytedance": "ByteDance", "deepseek": "DeepSeek"}
+    return known.get(name) or name.title().replace("Kla ", "KLA ")
