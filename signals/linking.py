@@ -1,6 +1,7 @@
 """Which issuers a text names: one pass over all names at once, longest match, word boundaries, context.
 
-Only what is named is linked: "Potato chip maker", "Intel agency" and "AMD grocery" link to nothing.
+Only what is named is linked: "Potato chip maker", "Intel agency" and "AMD grocery" link to nothing. A doubtful name
+("AMD" among patients, "Lam" alone) is decided by the other words of the text: those of its trade, and other issuers.
 Aho-Corasick: A. V. Aho and M. J. Corasick, "Efficient string matching", CACM 18 (1975).
 """
 
@@ -8,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Literal
 
 import ahocorasick
 
+from chipwire.data.errors import InputError
 from chipwire.data.universe import Issuer, Universe
 
-LINKER_RULES = "2"
+LINKER_RULES = "3"
 """Raise it when the rules here change: it is part of the linker's identity, so that old headlines are read anew."""
 
 BODY_CHARACTERS = 4_000
@@ -25,11 +30,6 @@ BODY_CHARACTERS = 4_000
 
 Kind = Literal["name", "zh", "ticker"]
 
-_CHIP_WORDS = re.compile(
-    r"\b(chip|chips|chipmaker|chipmakers|semiconductors?|processors?|cpus?|gpus?|fabs?|foundry|foundries|ryzen|epyc|"
-    r"radeon|xeon|graphics|laptops?|data cent(?:er|re)s?|nm|wafers?|dram|nand|hbm)\b|芯片|半导体|处理器",
-    re.IGNORECASE,
-)
 _EXCHANGE_BEFORE = re.compile(
     r"(?:\$|(?<![A-Za-z0-9])(?:NASDAQ|NYSE|NYSEARCA|HKEX|SEHK|HKG|HKSE|SSE|SHA|SHSE|SH|SZ|HK|TPE|TWSE|KRX)\s*[:：]?\s*)$",
     re.IGNORECASE,
@@ -40,6 +40,20 @@ _GLUED_EXCHANGE = re.compile(r"(?<![a-z])(?:SH|HK)$", re.IGNORECASE)
 _VERSION_AFTER = re.compile(r"[VRvr]?\d")
 _VERSIONED_LETTERS = 6
 """Names of so many letters may run into a version, as models and phones do; AMD64 is no AMD."""
+_NEAR = 240
+"""Words of another world cast doubt on a name within so many characters; in a long body they need not mean it."""
+_NEVER = re.compile("(?!)")
+_SMALL_WORDS = frozenset(("of", "the", "for", "and", "de", "in", "on"))
+_BEFORE_NAMES = re.compile(
+    r"(?:is|are|was|why|how|what|when|will|can|could|should|does|did|has|for|and|or|from|as|at|by|but|with|to|of|in|on|"
+    r"the|a|an|vs|versus|over|after|buys?|sells?|sees?|hits?|lifts?|cuts?|upgrades?|downgrades?|rival|maker|toolmaker)$",
+    re.IGNORECASE,
+)
+_NO_PREDICATE = re.compile(r"\w+ics\b|sciences|arts|studies|statistics|methods|systems|technologies|skills|gods")
+_PREDICATE = re.compile(
+    r"['’]s\b|[,.;:)&?!]|$| (?:and|or|to|said|would|will|could|may|can|has|had|is|was|fell|rose|won|cut)\b"
+    r"| (?:on|at|over|as|after|from)\b| & | [a-z]+s\b|[\u4e00-\u9fff]"
+)
 
 
 @dataclass(frozen=True)
@@ -61,11 +75,58 @@ class Mention:
     relevance: float
 
 
+_Doubt = tuple[re.Pattern[str], re.Pattern[str]]
+"""Words that cast a doubt on a name, and words that lift it again."""
+
+
 @dataclass(frozen=True)
 class _Alias:
     issuer: str
     text: str
     kind: Kind
+    not_after: re.Pattern[str] = _NEVER
+    not_before: re.Pattern[str] = _NEVER
+    doubts_before: tuple[_Doubt, ...] = ()
+    doubts_near: tuple[_Doubt, ...] = ()
+    short: bool = False
+    full: tuple[str, ...] = ()
+
+
+@cache
+def _worlds() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return the worlds of words that context lists speak of as "@medicine"."""
+    text = resources.files("chipwire.data").joinpath("universe.toml").read_text("utf-8")
+    worlds: dict[str, dict[str, list[str]]] = tomllib.loads(text)["world"]
+    return worlds
+
+
+def _world(name: str) -> Mapping[str, Sequence[str]]:
+    if name not in _worlds():
+        raise InputError(f"universe: no world '@{name}'; known are {', '.join(sorted(_worlds()))}")
+    return _worlds()[name]
+
+
+def _any_of(*names: str) -> str:
+    """Return a regular expression for the words of all these worlds."""
+    found = []
+    for name in names:
+        world = _world(name)
+        for key, flag in (("words", "i"), ("cased", "-i")):
+            if key in world:
+                # Chinese touches Latin words without a space, so that \\b would not see their ends.
+                found.append(rf"(?<![A-Za-z0-9_])(?{flag}:{'|'.join(world[key])})(?![A-Za-z0-9_])")
+        found += world.get("zh", ())
+    return "|".join(found)
+
+
+@cache
+def _words_of(*names: str) -> re.Pattern[str]:
+    return re.compile(_any_of(*names))
+
+
+def normalised(text: str) -> str:
+    """Return `text` in the form that `Linker.find` reads and counts in: Unicode NFKC."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 class Linker:
@@ -83,7 +144,6 @@ class Linker:
     """
 
     def __init__(self, universe: Universe) -> None:
-        self._issuers = universe.issuers
         self.id = hashlib.blake2b(f"{LINKER_RULES} {universe.digest}".encode(), digest_size=6).hexdigest()
         self._automaton = ahocorasick.Automaton()
         found: dict[str, list[_Alias]] = {}
@@ -95,9 +155,11 @@ class Linker:
         self._automaton.make_automaton()
 
     def find(self, text: str) -> list[Hit]:
-        """Return the names in `text` from left to right, never two on the same characters."""
-        if not text.isascii():
-            text = unicodedata.normalize("NFKC", text)
+        """Return every mention of every issuer in `text` from left to right, never two on the same characters.
+
+        Positions are those of `normalised(text)`.
+        """
+        text = normalised(text)
         lowered = _lower(text)
         spans = []
         for last, (length, aliases) in self._automaton.iter(lowered):
@@ -107,19 +169,20 @@ class Linker:
                 spans.append((start, last + 1, named))
         if not spans:
             return []
-        hits: list[Hit] = []
+        found: list[tuple[Hit, bool]] = []
         end = -1
         # Longest match wins before context is asked: "Samsung Biologics" must not fall back to a shorter name.
         for start, stop, named in sorted(spans, key=lambda span: (span[0], -span[1])):
             if start < end:
                 continue
             end = stop
-            hits += [
-                Hit(alias.issuer, text[start:stop], start, stop)
-                for alias in named
-                if self._meant(text, lowered, start, stop, alias)
-            ]
-        return list(dict.fromkeys(hits))
+            for alias in named:
+                sure = _meant(text, start, stop, alias)
+                if sure is not None:
+                    found.append((Hit(alias.issuer, text[start:stop], start, stop), sure))
+        # Companies keep company: a name beyond doubt speaks for a doubtful one beside it, two doubtful for each other.
+        beyond_doubt = any(sure for _, sure in found) or len({hit.issuer for hit, _ in found}) > 1
+        return list(dict.fromkeys(hit for hit, sure in found if sure or beyond_doubt))
 
     def link(self, title: str, *others: str | None) -> list[Mention]:
         """Return the issuers that an item names, most relevant first.
@@ -140,32 +203,140 @@ class Linker:
             mentions += [Mention(i, hit.matched, 0.3) for i, hit in elsewhere.items() if i not in in_title]
         return mentions
 
-    def _meant(self, text: str, lowered: str, start: int, end: int, alias: _Alias) -> bool:
-        """Decide by context whether the name means the issuer."""
-        if alias.kind == "ticker" and not _ticker_meant(text, start, end, alias.text):
-            return False
-        issuer = self._issuers[alias.issuer]
-        if alias.kind == "zh":
-            return not (
-                lowered.startswith(issuer.not_after.get(alias.text, ()), end)
-                or lowered.endswith(issuer.not_before.get(alias.text, ()), 0, start)
-            )
-        if alias.text.isdigit() or _exchange_says(text, start, end):
-            return True
-        after = lowered[end : end + 40].lstrip(" -")
-        if _begins_with_word(after, issuer.not_after.get(alias.text, ())):
-            return False
-        before = lowered[max(0, start - 40) : start].rstrip(" -")
-        doubtful = _ends_with_word(before, issuer.not_before.get(alias.text, ())) or any(
-            re.search(rf"(?<!\w){re.escape(word)}(?!\w)", lowered) for word in issuer.not_near.get(alias.text, ())
-        )
-        return not doubtful or _CHIP_WORDS.search(text) is not None
-
 
 def _aliases(issuer: Issuer) -> Iterable[_Alias]:
-    yield from (_Alias(issuer.id, name, "name") for name in dict.fromkeys(issuer.aliases + issuer.former))
-    yield from (_Alias(issuer.id, name, "zh") for name in issuer.zh)
-    yield from (_Alias(issuer.id, name, "ticker") for name in issuer.tickers if name not in issuer.aliases)
+    for name in dict.fromkeys(issuer.aliases + issuer.former):
+        yield _alias(issuer, name, "name")
+    for name in issuer.zh:
+        yield _alias(issuer, name, "zh")
+    for name in issuer.tickers:
+        if name not in issuer.aliases:
+            yield _alias(issuer, name, "ticker")
+
+
+def _alias(issuer: Issuer, name: str, kind: Kind) -> _Alias:
+    after, before, near = (lists.get(name, ()) for lists in (issuer.not_after, issuer.not_before, issuer.not_near))
+    unsure = [entry for entry in near if entry != "@short"]
+    following, leading = ("|".join(map(_expression, entries)) for entries in (after, before))
+    if kind == "zh":
+        return _Alias(
+            issuer.id, name, kind,
+            not_after=_compiled(following),
+            not_before=_compiled(f"(?:{leading})$" if leading else ""),
+            doubts_near=_doubts(unsure, "{}", ("chips", "market")),
+            short=len(unsure) < len(near),
+        )  # fmt: skip
+    return _Alias(
+        issuer.id, name, kind,
+        not_after=_compiled(rf"[ -]*(?:{following})(?![^\W_])" if following else ""),
+        doubts_before=_doubts(before, r"(?<![^\W_])(?:{})[ -]*$", ("chips",)),
+        doubts_near=_doubts(unsure, "{}", ("chips",)),
+        short=len(unsure) < len(near),
+        full=tuple(other.lower() for other in (issuer.name, *issuer.aliases) if " " in other),
+    )  # fmt: skip
+
+
+def _doubts(entries: Iterable[str], form: str, unless: tuple[str, ...]) -> tuple[_Doubt, ...]:
+    """Return what casts doubt, joined where the same words lift it; plain words yield to the worlds of `unless`."""
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for entry in entries:
+        if entry.startswith("@"):
+            lifted = tuple(_world(entry[1:]).get("unless", ()))
+        else:
+            lifted = ("chips", "market") if entry.startswith("~") else unless
+        grouped.setdefault(lifted, []).append(_expression(entry))
+    return tuple((_compiled(form.format("|".join(e))), _words_of(*lifted)) for lifted, e in grouped.items())
+
+
+def _expression(entry: str) -> str:
+    """Return the regular expression of an entry of a context list: a world, an expression, or a plain word."""
+    if entry.startswith("@"):
+        return _any_of(entry[1:])
+    if entry.startswith("~"):
+        return entry[1:]
+    return rf"(?<![A-Za-z0-9_]){re.escape(entry)}(?![A-Za-z0-9_])" if entry.isascii() else re.escape(entry)
+
+
+def _compiled(expression: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression, re.IGNORECASE) if expression else _NEVER
+    except re.error as error:
+        raise InputError(f"universe: '{expression}' in a context list is no regular expression: {error}") from error
+
+
+def _meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
+    """Decide by context whether a name means the issuer: True, False for a doubt that others can lift, or None."""
+    if alias.kind != "zh" and _exchange_says(text, start, end) and not alias.text.isdigit():
+        return True
+    if alias.kind == "ticker" and not _ticker_meant(text, start, end, alias.text):
+        # Six bare digits are a code where the text speaks of chips, else any number.
+        return True if len(alias.text) == 6 and alias.text.isdigit() and _words_of("chips").search(text) else None
+    if alias.text.isdigit():
+        return True
+    if alias.not_after.match(text, end) or alias.not_before.search(text, max(0, start - 6), start):
+        return None
+    if alias.text.isupper() and alias.text.isascii() and _spells_another(text, start, end, alias):
+        return None
+    if alias.short:
+        return _short_meant(text, start, end, alias)
+    return not (
+        any(p.search(text, max(0, start - 40), start) and not lift.search(text) for p, lift in alias.doubts_before)
+        or any(
+            p.search(text, max(0, start - _NEAR), end + _NEAR) and not lift.search(text)
+            for p, lift in alias.doubts_near
+        )
+        or (alias.kind == "ticker" and _shouted(text) and not _words_of("chips", "market").search(text))
+    )
+
+
+def _short_meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
+    """Decide on a name that is a person's or a common word too: "Lam's tools", not "Frank Lam" nor "Lam Soon"."""
+    if alias.kind == "zh":
+        return _words_of("chips").search(text) is not None
+    before = re.search(r"(\w+) $", text[max(0, start - 30) : start])
+    if before and before[1][0].isupper() and not _BEFORE_NAMES.match(before[1]):
+        return None
+    after = re.match(r" (\w+)", text[end : end + 30])
+    if text[start:end].isupper() or (
+        after and after[1][0].isupper() and not _words_of("market", "tools").match(after[1])
+    ):
+        return None
+    listed = text[max(0, start - 5) : start].endswith((", ", " and ", " & "))
+    if (
+        alias.text == "Applied"
+        and not listed
+        and (not _PREDICATE.match(text, end) or (after and _NO_PREDICATE.match(after[1])))
+    ):
+        return None
+    if any(pattern.search(text) for pattern, _ in alias.doubts_near):
+        return False
+    return _words_of("chips", "market", "tools").search(text) is not None
+
+
+def _spells_another(text: str, start: int, end: int, alias: _Alias) -> bool:
+    """Whether words beside the letters spell them out as something else: "Kosovo Liberation Army (KLA)"."""
+    beside = ""
+    count = len(alias.text)
+    if text[end : end + 1] in (")", ",") and text[max(0, start - 2) : start] in (" (", ", "):
+        beside = text[max(0, start - 80) : start - 2]
+        spelled = _initials(_initialled(beside)[-count:])
+    elif after := re.match(r" \(|, (?:the|or) ", text[end : end + 8]):
+        beside = text[end + after.end() :][:80]
+        spelled = _initials(_initialled(beside)[:count])
+    return bool(beside) and spelled == alias.text and not any(name in beside.lower() for name in alias.full)
+
+
+def _initialled(text: str) -> list[str]:
+    return [word for word in re.findall(r"[^\W\d_]+", text) if word.lower() not in _SMALL_WORDS]
+
+
+def _initials(words: Sequence[str]) -> str:
+    return "".join(word[0] for word in words).upper()
+
+
+def _shouted(text: str) -> bool:
+    """Whether a headline is all capitals, so that capitals make no ticker of a word."""
+    return text.isascii() and text.isupper() and text.count(" ") > 2
 
 
 def _lower(text: str) -> str:
@@ -196,9 +367,10 @@ def _stands_alone(text: str, start: int, end: int, alias: _Alias) -> bool:
 
 
 def _cased(text: str, start: int, end: int, alias: _Alias) -> bool:
-    if alias.kind == "ticker" or (alias.text.isupper() and len(alias.text) > 1):
-        return text[start:end] == alias.text
-    return alias.kind == "zh" or alias.text.islower() or text[start].isupper()
+    """Whether every capital of the name is one in the text, which keeps "applied materials in dentistry" out."""
+    return alias.text.islower() or all(
+        there.isupper() for there, wanted in zip(text[start:end], alias.text, strict=True) if wanted.isupper()
+    )
 
 
 def _exchange_says(text: str, start: int, end: int) -> bool:
@@ -212,14 +384,6 @@ def _ticker_meant(text: str, start: int, end: int, ticker: str) -> bool:
         named = _EXCHANGE_BEFORE.search(text, max(0, start - 12), start) and text[start - 1 : start] != "$"
         return bool(_DIGIT_EXCHANGE_AFTER.match(text, end) or named or bracketed)
     return len(ticker) > 2 or _exchange_says(text, start, end)
-
-
-def _begins_with_word(text: str, words: Sequence[str]) -> bool:
-    return any(text.startswith(word) and not text[len(word) : len(word) + 1].isalnum() for word in words)
-
-
-def _ends_with_word(text: str, words: Sequence[str]) -> bool:
-    return any(text.endswith(word) and not text[: -len(word)][-1:].isalnum() for word in words)
 
 
 def _first_by_issuer(hits: Iterable[Hit]) -> dict[str, Hit]:
