@@ -23,7 +23,7 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS
 
 OPSET: Final = 20
 WEIGHT_LIMIT: Final = 63
-SMOOTHING: Final = 0.5
+SMOOTHING: Final = 0.75
 HEADS: Final = ("embed", "event.0", "event.2", "mention.0", "mention.2")
 
 Array = NDArray[Any]

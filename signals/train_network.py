@@ -126,11 +126,11 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
         loss = loss + 0.5 * bce(relevance[known], wanted.relevance[known])
     known = ~wanted.themes.isnan()[:, 0]
     if known.any():
-        loss = loss + 0.5 * bce(themes[: len(known)][known], wanted.themes[known])
+        loss = loss + bce(themes[: len(known)][known], wanted.themes[known])
     if (wanted.event >= 0).any():
-        loss = loss + 0.5 * ce(event[: len(known)], wanted.event, ignore_index=-1, label_smoothing=0.03)
+        loss = loss + ce(event[: len(known)], wanted.event, ignore_index=-1, label_smoothing=0.03)
     if (wanted.direction >= 0).any():
-        loss = loss + 0.5 * ce(direction[: len(known)], wanted.direction, ignore_index=-1, label_smoothing=0.03)
+        loss = loss + ce(direction[: len(known)], wanted.direction, ignore_index=-1, label_smoothing=0.03)
     if len(wanted.taught) > 1:
         own = embedding[wanted.taught]
         loss = loss + 4.0 * ((own @ own.T - wanted.teacher @ wanted.teacher.T) ** 2).mean()

@@ -14,7 +14,10 @@ from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES, load_theme_rules
 
-FILES = ("en_trade.csv", "en_industry.csv", "en_company.csv", "zh.csv")
+FILES = (
+    "en_trade.csv", "en_industry.csv", "en_company.csv", "en_pairs.csv", "en_press.csv",
+    "zh.csv", "zh_market.csv", "zh_social.csv",
+)  # fmt: skip
 COLUMNS = ["group", "language", "headline", "issuer", "via", "label", "relevance", "themes", "event", "style"]
 STYLES = {"plain", "flip", "negation", "denial", "hedge", "rumour", "rating", "routine", "noise", "question"}
 
