@@ -210,7 +210,8 @@ class ExposureTable:
             share = p_event * row.weight
             probabilities = (share * down, 1.0 - share * (up + down), share * up)
             value = share * lean * row.sign
-            readings.append(ExposureReading(issuer, value, probabilities, event, row.reason, row.weight))
+            reason = row.reason if lean > 0 else f"averted or undone: {row.reason}"
+            readings.append(ExposureReading(issuer, value, probabilities, event, reason, row.weight))
         return readings
 
     def moved(self, event: str, title: str, named: Collection[str], on: date | None = None) -> dict[str, Exposure]:

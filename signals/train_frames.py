@@ -22,7 +22,16 @@ from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
-FRAME_FILES: Final = ("frames_trade.csv", "frames_industry.csv", "frames_company.csv", "frames_noise.csv")
+FRAME_FILES: Final = (
+    "frames_trade.csv", "frames_industry.csv", "frames_company.csv", "frames_noise.csv",
+    "frames_en_rivals.csv", "frames_en_legal.csv", "frames_en_policy.csv", "frames_en_money.csv",
+    "frames_zh_rivals.csv", "frames_zh_legal.csv", "frames_zh_policy.csv", "frames_zh_money.csv",
+)  # fmt: skip
+THEMED: Final = frozenset(
+    ("chip_sale_ban", "tool_ban", "relaxation", "entity_listing", "retaliation", "tariff", "procurement",
+     "cheap_model_shock", "model_launch")
+)  # fmt: skip
+"""Events whose frames teach themes; on the others the frames' writers did not share one definition."""
 COLUMNS: Final = ("group", "language", "frame", "labels", "themes", "event", "direction", "relevance")
 
 _SLOT = re.compile(r"\{([A-Z])(?::([a-z0-9_|]+))?\}")
@@ -162,7 +171,8 @@ class Grower:
         if not out.isascii() and unicodedata.normalize("NFKC", out) != out:
             return None  # positions would move
         return Text(
-            out, frame.language, targets, tuple(span for spans in places.values() for span in spans), frame.themes,
+            out, frame.language, targets, tuple(span for spans in places.values() for span in spans),
+            frame.themes if EVENTS[frame.event] in THEMED else None,
             frame.event, frame.direction, "frame", frame.group,
         )  # fmt: skip
 
