@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ import click
 
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected
-from chipwire.reports import inspection
+from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, pair, pass_app
 from chipwire.reports.explain import explain
+from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
 
 if TYPE_CHECKING:
@@ -271,19 +273,21 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--latency-minutes", type=float, default=0.0, show_default=True, help="News is known so much later.")
 @click.option("--cutoff-minutes", type=float, help="Decide so long before the auction [default: the venue's own].")
 @click.option("--model", help="Model id or name [default: the one that scored last].")
+@click.option("--engine", type=click.Choice(["backtrader", "columnar"]), default="backtrader", show_default=True,
+              help="Event by event, or the array ledger that sweeps run on; same result.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @pass_app
 def backtest(
-    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, as_json: bool, **given: Any
+    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, engine: str, as_json: bool, **given: Any
 ) -> None:
-    """Trade a strategy on the stored signals and prices, event by event, under each venue's rules.
+    """Trade a strategy on the stored signals and prices, under each venue's rules.
 
     Example: chipwire backtest theme-momentum -p top_k=3 --start 2024-07-01 --end 2025-09-30
     """
     from chipwire.engine.backtest import run_backtest
     from chipwire.engine.settings import Settings
     from chipwire.reports.summary import summarize
-    from chipwire.strategies.registry import strategy_class
+    from chipwire.strategies.registry import make_strategy
 
     for name in ("start", "end"):
         given[name] = given[name].date()
@@ -291,11 +295,14 @@ def backtest(
         text = given.pop(name)
         if text is not None:
             given[name] = tuple(word.strip() for word in text.split(",") if word.strip())
-    chosen = strategy_class(strategy)(**dict(pair(text, "-p") for text in params))
+    chosen = make_strategy(strategy, dict(pair(text, "-p") for text in params))
     settings = Settings(**given)
     with app.open("backtest", write=True) as warehouse:
-        with app.progress("backtest") as advance:
-            done = run_backtest(warehouse, app.universe(), chosen, settings, model=model, on_progress=advance)
+        # What a strategy prints is no data.
+        with redirect_stdout(sys.stderr), app.progress("backtest") as advance:
+            done = run_backtest(
+                warehouse, app.universe(), chosen, settings, model=model, engine=engine, on_progress=advance
+            )
         summary = summarize(warehouse, done.run_id, app.universe())
     for warning in summary.warnings:
         app.warn(warning)
@@ -328,8 +335,8 @@ def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
         click.echo(str(path))
 
 
-for _command in (explain, inspection.runs, inspection.strategies, inspection.universe, inspection.rejects,
-                 inspection.doctor):  # fmt: skip
+for _command in (explain, inspection.runs, strategies, inspection.universe, inspection.rejects,
+                 inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
 
 

@@ -251,6 +251,15 @@ class BadTarget(ChipwireError):
         super().__init__(f"strategy '{strategy}' at the decision of {decision:%Y-%m-%d %H:%M} UTC: {detail}")
 
 
+class BadPlugin(ChipwireError):
+    """A strategy from elsewhere cannot be used."""
+
+    def __init__(self, name: str, origin: str, reason: str) -> None:
+        self.name, self.origin = name, origin
+        where = "" if origin == name or name.startswith(origin) else f" of {origin}"
+        super().__init__(f"strategy plugin '{name}'{where} cannot be used: {reason}")
+
+
 # --- output ----------------------------------------------------------------------------------------------
 
 

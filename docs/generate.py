@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from chipwire.cli import CONTEXT, cli
+from chipwire.strategies.base import Parameter
 from chipwire.strategies.registry import strategy_class, strategy_names
 
 FOLDER = Path(__file__).resolve().parent
@@ -36,15 +37,27 @@ def _walk(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tupl
 
 def strategies() -> str:
     """Return the reference of all strategies as Markdown."""
-    parts = ["# Strategies\n\nMade from the declared parameters by `make docs`; do not edit by hand.\n"]
+    parts = [
+        "# Strategies\n",
+        "Made from the declared parameters by `make docs`; do not edit by hand.",
+        "[Strategies of your own](plugins.md) says how to write more.\n",
+    ]
     for name in strategy_names():
         kind = strategy_class(name)
         text = "\n".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines())
-        rows = [f"| `{p.name}` | `{p.default}` | {p.allowed()} | {p.help} |" for p in kind.parameters]
+        rows = [_row(f"`{p.name}`", _default(p), p.allowed(), p.help) for p in kind.parameters]
         head = ["| parameter | default | allowed | what |", "|---|---|---|---|"]
         table = "\n".join([*head, *rows]) if rows else "No parameters."
         parts.append(f"## {name}\n\n{text}\n\n{table}\n")
     return "\n".join(parts)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _default(parameter: Parameter) -> str:
+    return f"`{parameter.default}`" if parameter.default != "" else "none"
 
 
 PAGES = {"commands.md": commands, "strategies.md": strategies}

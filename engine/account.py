@@ -70,7 +70,7 @@ class Account:
         self._terms = AuctionTerms(settings.slippage_bps, settings.impact, settings.participation, settings.leverage)
         for venue, own in zip(market.venues, self._holdings, strict=True):
             own.session = venue.first - 1
-            own.price = _known_close(venue, venue.first, through=venue.first - 1)
+            own.price = known_close(venue, venue.first, through=venue.first - 1)
 
     # --- what it is worth --------------------------------------------------------------------------------
 
@@ -120,15 +120,15 @@ class Account:
 
     def _values(self, instant: np.datetime64, leave_out: int | None) -> tuple[float, float]:
         """Return the value of longs and of shorts (both at least 0) of all venues but one."""
-        long = short = 0.0
+        values = []
         for index, own in enumerate(self._holdings):
             held = own.shares != 0
-            if index == leave_out or not held.any():
-                continue
-            value = own.shares[held] * own.price[held] * self.fx(index, instant)[held]
-            long += float(rules.ordered_sum(np.maximum(value, 0.0)))
-            short += float(rules.ordered_sum(np.maximum(-value, 0.0)))
-        return long, short
+            if index != leave_out and held.any():
+                values.append(own.shares[held] * (own.price[held] * self.fx(index, instant)[held]))
+        value = np.concatenate(values) if values else np.zeros(0)
+        # One sum from left to right over all venues: so does the columnar ledger.
+        long, short = rules.ordered_sum(np.maximum(value, 0.0)), rules.ordered_sum(np.maximum(-value, 0.0))
+        return float(long), float(short)
 
     # --- what happens to it ------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class Account:
         day = place.session[session].item()
         lots = self.lot_rules(venue, session)
         down, up, tick = self._limits(venue, session)
-        rates = self._fees.stacked(place.mic, tuple(i.kind for i in place.instruments), day)
+        rates = rules.compact(self._fees.stacked(place.mic, tuple(i.kind for i in place.instruments), day))
         if not rates.covered:
             self.uncovered.add(place.mic)
         long, short = self._values(instant, leave_out=venue)
@@ -231,10 +231,10 @@ class Account:
         """Return the session's lower and upper limits and ticks."""
         place = self.market.venues[venue]
         day = place.session[session].item()
-        previous = _known_close(place, session, through=session)
+        previous = known_close(place, session, through=session)
         fractions, ticks = [], []
         for index, instrument in enumerate(place.instruments):
-            listed, number = instrument.listed_on, _session_number(place, session, instrument.listed_on)
+            listed, number = instrument.listed_on, session_number(place, session, instrument.listed_on)
             fractions.append(
                 self._rules.limit_fraction(
                     instrument.venue, instrument.board, day, listed_on=listed, session_number=number
@@ -338,7 +338,7 @@ class Account:
         self.ledger.fills.append(change)
 
 
-def _known_close(place: VenueMarket, before: int, through: int) -> Floats:
+def known_close(place: VenueMarket, before: int, through: int) -> Floats:
     """Return the last closes before a session, adjusted for the actions since; NaN where there is none.
 
     The actions are those after each close up to the session `through`, also of sessions without trade.
@@ -353,7 +353,7 @@ def _known_close(place: VenueMarket, before: int, through: int) -> Floats:
     return known
 
 
-def _session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:
+def session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:
     """Return 1 for the first session of a listing; None where its start lies before the known sessions."""
     if listed_on is None or place.session[0].item() > listed_on:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -13,21 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 import chipwire
-from chipwire.data.errors import NothingToDo
+from chipwire.data.errors import BadParameter, NothingToDo
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
-from chipwire.engine.account import Account
 from chipwire.engine.market import Market, load_market
-from chipwire.engine.records import EquityRow, Fill, PositionRow, Target, Unfilled
+from chipwire.engine.records import EquityRow, Fill, Ledger, PositionRow, Target, Unfilled
 from chipwire.engine.settings import Settings
 from chipwire.engine.view import SignalBook, load_signals
 from chipwire.signals.build import resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy
 
-ENGINE = "backtrader"
+ENGINES = ("backtrader", "columnar")
 _TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
 
 
@@ -56,9 +55,15 @@ def run_backtest(
     settings: Settings,
     *,
     model: str | None = None,
+    engine: str = "backtrader",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
     """Run a strategy on the warehouse's data and store all that it produced.
+
+    Parameters
+    ----------
+    engine : str
+        One of `ENGINES`; both leave the same rows.
 
     Raises
     ------
@@ -67,21 +72,59 @@ def run_backtest(
     UnknownName, DomainError, BadTarget
         See `load_market`, `resolve_model` and `Decider`.
     """
-    from chipwire.engine.event import run_event_driven
-
     market = load_market(warehouse, universe, settings)
-    book, model_id, warnings = _load_book(warehouse, universe, strategy, settings, model)
+    book, model_id, warnings = load_book(warehouse, universe, strategy, settings, model)
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
-    account = run_event_driven(market, settings, strategy, book, issuers, load_fees(), load_market_rules(), on_progress)
+    ledger, uncovered = _simulate(engine, market, settings, strategy, book, issuers, on_progress)
     warnings = [*market.warnings, *warnings]
-    for mic in sorted(account.uncovered):
+    for mic in sorted(uncovered):
         warnings.append(f"{mic}: the fee table does not cover all sessions traded; those paid no fees")
-    return _store(warehouse, strategy, settings, market, account, model_id, _fingerprint(market, book), warnings)
+    fingerprint = data_fingerprint(market, book)
+    return _store(warehouse, strategy, settings, engine, ledger, model_id, fingerprint, warnings)
 
 
-def _load_book(
-    warehouse: Warehouse, universe: Universe, strategy: Strategy, settings: Settings, model: str | None
+def _simulate(
+    engine: str,
+    market: Market,
+    settings: Settings,
+    strategy: Strategy,
+    book: SignalBook | None,
+    issuers: Mapping[str, str | None],
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[Ledger, Collection[str]]:
+    """Return what a run wrote down, and the venues whose fees are not known on all days."""
+    facts = load_fees(), load_market_rules()
+    if engine == "backtrader":
+        from chipwire.engine.event import run_event_driven
+
+        account = run_event_driven(market, settings, strategy, book, issuers, *facts, on_progress)
+        return account.ledger, account.uncovered
+    if engine != "columnar":
+        raise BadParameter("engine", engine, " or ".join(ENGINES))
+    from chipwire.engine.columnar import run_columnar
+    from chipwire.engine.targets import DecideTargets
+
+    targets = DecideTargets(market, [strategy], settings, book, issuers)
+    block = run_columnar(market, settings, targets, *facts, keep="ledger", on_progress=on_progress)
+    return block.ledgers[0], block.uncovered
+
+
+def load_book(
+    warehouse: Warehouse,
+    universe: Universe,
+    strategy: Strategy | type[Strategy],
+    settings: Settings,
+    model: str | None,
 ) -> tuple[SignalBook | None, str | None, list[str]]:
+    """Return the signals that a run could see, the id of their model, and what its reader has to know.
+
+    Raises
+    ------
+    NothingToDo
+        There are none, for a strategy that reads them.
+    UnknownName
+        See `resolve_model`.
+    """
     if not strategy.reads_signals:
         return None, None, []
     model_id = resolve_model(warehouse, model)
@@ -111,7 +154,7 @@ def _count_headlines(book: SignalBook, first: date, last: date) -> int:
     return len(set(book.columns["headline_id"][inside]))
 
 
-def _fingerprint(market: Market, book: SignalBook | None) -> str:
+def data_fingerprint(market: Market, book: SignalBook | None) -> str:
     """Digest everything that the run could read: bars, FX, actions, calendars, signals."""
     digest = hashlib.blake2b(market.fingerprint.encode(), digest_size=8)
     if book is not None:
@@ -126,23 +169,22 @@ def _store(
     warehouse: Warehouse,
     strategy: Strategy,
     settings: Settings,
-    market: Market,
-    account: Account,
+    engine: str,
+    ledger: Ledger,
     model_id: str | None,
     fingerprint: str,
     warnings: list[str],
 ) -> RunResult:
     identity = [
-        strategy.name, strategy.values, strategy.fingerprint(), settings.as_json(), fingerprint, model_id,
-        chipwire.__version__, ENGINE,
+        strategy.name, strategy.values, strategy.identity(), settings.as_json(), fingerprint, model_id,
+        chipwire.__version__, engine,
     ]  # fmt: skip
     run_id = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
-    ledger = account.ledger
     with warehouse.transaction():
         delete_run(warehouse, run_id)
         number = warehouse.value("SELECT coalesce(max(run_no), 0) + 1 FROM run")
         row = {
-            "run_id": run_id, "run_no": number, "strategy": strategy.name, "engine": ENGINE,
+            "run_id": run_id, "run_no": number, "strategy": strategy.name, "engine": engine,
             "params": json.dumps(strategy.values, sort_keys=True), "settings": json.dumps(settings.as_json()),
             "data_fingerprint": fingerprint, "model_id": model_id, "code_version": chipwire.__version__,
             "metrics": "{}", "warnings": json.dumps(warnings, ensure_ascii=False),

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from numbers import Real
-from typing import Any
 
 import numpy as np
 
-from chipwire.data.errors import BadTarget, ChipwireError
 from chipwire.engine import rules
 from chipwire.engine.account import Account, utc
+from chipwire.engine.asking import Asker
 from chipwire.engine.records import Order, Target, Unfilled
 from chipwire.engine.rules import Reason
 from chipwire.engine.timeline import Step
@@ -36,7 +34,8 @@ class Decider:
     def __init__(
         self, strategy: Strategy, account: Account, book: SignalBook | None, issuers: Mapping[str, str | None]
     ) -> None:
-        self._strategy = strategy
+        self._asker = Asker(strategy, account.settings.leverage)
+        self._told = 0  # fills that the strategy was told of
         self._account = account
         self._book = book
         self._issuers = issuers
@@ -68,37 +67,10 @@ class Decider:
             _last_prices=account.last_prices(),
         )
         self._last[step.venue] = view.now
-        weights = self._ask(view)
+        weights = self._asker.ask(view, account.ledger.fills[self._told :])
+        self._told = len(account.ledger.fills)
         account.ledger.targets += [Target(view.now, name, weight) for name, weight in weights.items()]
         return self._orders(step, instant, view, weights)
-
-    def _ask(self, view: PointInTimeView) -> dict[str, float]:
-        name = self._strategy.name
-        try:
-            answer: Any = self._strategy.decide(view)  # whatever it declares, a plugin may return anything
-        except Exception as error:
-            detail = str(error) if isinstance(error, ChipwireError) else f"{type(error).__name__}: {error}"
-            raise BadTarget(name, view.now, detail) from error
-        if answer is None:
-            return {}
-        if not isinstance(answer, Mapping):
-            raise BadTarget(name, view.now, f"decide returned {type(answer).__name__}; allowed: a mapping or None")
-        weights: dict[str, float] = {}
-        for symbol in sorted(answer, key=str):
-            value = answer[symbol]
-            if symbol not in view.instruments:
-                here = ", ".join(view.instruments)
-                raise BadTarget(name, view.now, f"'{symbol}' is not decided at {view.venue} now; these are: {here}")
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-                raise BadTarget(name, view.now, f"weight {value!r} of {symbol} is not a finite number")
-            weights[symbol] = float(value)
-        gross, allowed = sum(map(abs, weights.values())), self._account.settings.leverage
-        if gross > allowed * (1 + 1e-9):
-            raise BadTarget(
-                name, view.now, f"the weights' absolute sum {gross:.6g} is above the leverage {allowed:g}; "
-                "lower them or give --leverage",
-            )  # fmt: skip
-        return weights
 
     def _orders(
         self, step: Step, instant: np.datetime64, view: PointInTimeView, weights: dict[str, float]

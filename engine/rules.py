@@ -7,19 +7,20 @@ Facts (rates, lots, limits, ticks) come from the dated tables of `chipwire.data`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from chipwire.data.fees import FeeRates
+from chipwire.data.fees import FeeLine, FeeRates
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 
 _GUARD = 1e-9  # a value this near below a whole number is that number, missed by binary fractions
+_ULPS = 2.0**-49  # of a value: 8 to 16 units of its last place
 _MONEY_GUARD = 1e-6  # the same for amounts of money, which reach 1e9 units
 _DAYS_PER_YEAR = 365.0
 
@@ -73,13 +74,26 @@ def ordered_sum(values: npt.ArrayLike) -> Floats:
     return np.add.accumulate(array, axis=-1)[..., -1]
 
 
+def sum_rows(values: Floats) -> Floats:
+    """Sum an array (instruments, configurations) over its first axis, to the bits of `ordered_sum`.
+
+    NumPy adds row by row where a row has several numbers that lie side by side, and pairs terms otherwise, from
+    eight on.
+    """
+    if len(values) < 8 or (values.shape[1] > 1 and values.flags.c_contiguous):
+        total: Floats = np.add.reduce(values, axis=0)
+    else:
+        total = np.add.accumulate(values, axis=0)[-1]
+    return total
+
+
 def whole_below(value: npt.ArrayLike) -> Floats:
-    """Round down, but a value within 1e-9 and 8 ulp below a whole number is that number. NaN stays NaN.
+    """Round down, but a value within 1e-9 and 8 to 16 ulp below a whole number is that number. NaN stays NaN.
 
     Quotients such as 0.3 / 0.1 miss their whole number by a few ulp; the caller means 3, not 2.
     """
     array = floats(value)
-    return np.floor(array + (_GUARD + 8.0 * np.abs(np.spacing(array))))
+    return np.floor(array + (np.abs(array) * _ULPS + _GUARD))
 
 
 def round_half_up(value: npt.ArrayLike, tick: npt.ArrayLike) -> Floats:
@@ -344,19 +358,106 @@ def fees(rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike) ->
         A charge is rate x value (or x shares), then its bounds, then its rounding.
     """
     signed, unit = np.broadcast_arrays(floats(shares_signed), floats(price))
-    count, buys, sells = np.abs(signed), signed > 0.0, signed < 0.0
-    value = np.where(buys | sells, count * unit, 0.0)
-    parts = {category: np.zeros(signed.shape) for category in ("commission", "duty", "levy")}
+    value = np.where(signed == 0.0, 0.0, np.abs(signed) * unit)
+    parts = [np.zeros(signed.shape) if part is None else part for part in _fee_parts(rates, signed, value)]
+    return FeeParts(*(part[()] for part in parts))
+
+
+def fee_total(rates: FeeRates, shares_signed: Floats, value: Floats) -> Floats | None:
+    """Return the sum of what `fees` returns, to the bit; None where the trades cost nothing at all.
+
+    Parameters
+    ----------
+    rates : FeeRates
+    shares_signed, value : ndarray
+        Of one shape; `value` is the unsigned value of the trades, 0 where there is none.
+    """
+    total: Floats | None = None
+    for part in _fee_parts(rates, shares_signed, value):
+        if part is not None:
+            total = part if total is None else total + part
+    return total
+
+
+def fee_columns(rates: FeeRates) -> FeeRates:
+    """Return the charges for arrays whose first axis holds the instruments and not the last."""
+
+    def column(side: float | Floats) -> float | Floats:
+        return side[:, None] if isinstance(side, np.ndarray) else side
+
+    lines = tuple(replace(line, on_buy=column(line.on_buy), on_sell=column(line.on_sell)) for line in rates.lines)
+    return replace(rates, lines=lines)
+
+
+def compact(rates: FeeRates) -> FeeRates:
+    """Return the same charges in fewer lines: plain rates of one category and side are added up.
+
+    Both engines charge by these, so that their amounts agree to the last bit.
+    """
+    merged: dict[tuple[str, str, str], FeeLine] = {}
+    for index, line in enumerate(rates.lines):
+        plain = not line.minimum and line.maximum == np.inf and line.rounding == "none"
+        key = (line.category, repr(line.on_buy) + repr(line.on_sell), "" if plain else str(index))
+        before = merged.get(key)
+        merged[key] = line if before is None else replace(
+            before, name=f"{before.name} + {line.name}", per_value=before.per_value + line.per_value,
+            per_share=before.per_share + line.per_share,
+        )  # fmt: skip
+    return replace(rates, lines=tuple(merged.values()))
+
+
+_CATEGORIES = {"commission": 0, "duty": 1, "levy": 2}
+
+
+def _fee_parts(rates: FeeRates, signed: Floats, value: Floats) -> list[Floats | None]:
+    """Return the charges by category, None where nothing can be charged; `value` is 0 where nothing trades."""
+    parts: list[Floats | None] = [None, None, None]
+    masks: dict[str, Floats] = {}
     for line in rates.lines:
-        amount = line.per_value * value + line.per_share * count
-        amount = np.minimum(np.maximum(amount, line.minimum), line.maximum)
+        if line.per_value:
+            amount = line.per_value * value
+            if line.per_share:
+                amount = amount + line.per_share * np.abs(signed)
+        elif line.per_share:
+            amount = line.per_share * np.abs(signed)
+        elif line.minimum:
+            amount = np.zeros(signed.shape)
+        else:
+            continue
+        if line.minimum:
+            amount = np.maximum(amount, line.minimum)
+        if line.maximum != np.inf:
+            amount = np.minimum(amount, line.maximum)
         if line.rounding == "whole_up":
             amount = np.ceil(amount - _MONEY_GUARD)
         elif line.rounding == "cent":
             amount = np.floor(amount * 100.0 + 0.5 + _MONEY_GUARD) / 100.0
-        # Of buys and sells one holds, and neither where nothing trades.
-        parts[line.category] = parts[line.category] + amount * (buys * line.on_buy + sells * line.on_sell)
-    return FeeParts(parts["commission"][()], parts["duty"][()], parts["levy"][()])
+        if line.minimum or not _both_sides(line):
+            amount = amount * _charged_sides(line, signed, masks)
+        index = _CATEGORIES[line.category]
+        before = parts[index]
+        parts[index] = amount if before is None else before + amount
+    return parts
+
+
+def _charged_sides(line: FeeLine, signed: Floats, masks: dict[str, Floats]) -> Floats:
+    """Return 1 where a trade pays the charge, else 0; of buys and sells one holds, and neither without trade."""
+    if _both_sides(line):
+        if "traded" not in masks:
+            masks["traded"] = floats(signed != 0.0)
+        return masks["traded"]
+    for name in ("bought", "sold"):
+        if name not in masks:
+            masks[name] = floats(signed > 0.0 if name == "bought" else signed < 0.0)
+    on_buy, on_sell = line.on_buy, line.on_sell
+    if isinstance(on_buy, float) and isinstance(on_sell, float) and (on_buy, on_sell) == (0.0, 1.0):
+        return masks["sold"]
+    sides: Floats = masks["bought"] * on_buy + masks["sold"] * on_sell
+    return sides
+
+
+def _both_sides(line: FeeLine) -> bool:
+    return isinstance(line.on_buy, float) and isinstance(line.on_sell, float) and line.on_buy == line.on_sell == 1.0
 
 
 def borrow_cost(short_value: npt.ArrayLike, rate_per_year: npt.ArrayLike, calendar_days: npt.ArrayLike) -> Floats:

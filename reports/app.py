@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chipwire.data.universe import Universe
     from chipwire.data.warehouse import Warehouse
 
+DEFAULT_DB = "chipwire.duckdb"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -40,6 +41,12 @@ class App(Console):
         from chipwire.data.warehouse import Warehouse
 
         return Warehouse.open(self.db, write=write, create=create, command=f"chipwire {command}")
+
+    @property
+    def words(self) -> list[str]:
+        """The program and the shared options of this call that are not at their default, to repeat it."""
+        given = {"--db": None if str(self.db) == DEFAULT_DB else self.db, "--universe": self._universe_folder}
+        return ["chipwire", *(word for name, value in given.items() if value for word in (name, str(value)))]
 
     def universe(self) -> Universe:
         """Load the universe."""

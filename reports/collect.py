@@ -17,7 +17,8 @@ import pandas as pd
 from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
-from chipwire.reports.metrics import Metrics, drawdowns, summary, total_return, with_capital
+from chipwire.engine.measures import drawdowns
+from chipwire.reports.metrics import Metrics, summary, total_return, with_capital
 
 STALE_AFTER_DAYS = 10
 """A benchmark whose last bar is older than this at the run's end is said to be stale (the longest holidays of
@@ -169,7 +170,8 @@ def resolve_run(warehouse: Warehouse, run_ref: str) -> str:
     return str(meant[0])
 
 
-def _run_info(warehouse: Warehouse, run_id: str) -> RunInfo:
+def run_info(warehouse: Warehouse, run_id: str) -> RunInfo:
+    """Return what a stored run was asked to do."""
     row = warehouse.rows(load_sql("chipwire.reports", "run.sql"), [run_id])[0]
     run_id, run_no, strategy, engine, params, settings, fingerprint, *model, version, warnings = row
     model_id, model_name, training_cutoff = model
@@ -214,7 +216,7 @@ def metrics_of(warehouse: Warehouse, run_id: str) -> Metrics:
     NothingToDo
         The run has no day of equity.
     """
-    run = _run_info(warehouse, run_id)
+    run = run_info(warehouse, run_id)
     equity, fills, unfilled = _ledger(warehouse, run_id)
     return summary(equity, fills, unfilled, run.capital)
 
@@ -334,7 +336,7 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
     ------
     UnknownName, BadParameter, NothingToDo
     """
-    run = _run_info(warehouse, resolve_run(warehouse, run_ref))
+    run = run_info(warehouse, resolve_run(warehouse, run_ref))
     equity, ledger, unfilled = _ledger(warehouse, run.run_id)
     metrics = summary(equity, ledger, unfilled, run.capital)
     days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)

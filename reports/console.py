@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 Advance = Callable[[int, int], None]
+PLAIN_EVERY_S = 10.0
 
 
 class Console:
@@ -44,10 +47,13 @@ class Console:
         _write(f"error: {line}")
 
     @contextlib.contextmanager
-    def progress(self, label: str) -> Iterator[Advance | None]:
-        """Show a bar with rate and time left while the block runs; nothing when piped or quiet."""
+    def progress(self, label: str, *, plain: bool = False) -> Iterator[Advance | None]:
+        """Show a bar with rate and time left while the block runs; nothing when quiet.
+
+        When piped, nothing either, or with `plain` a line from time to time.
+        """
         if self.quiet or not sys.stderr.isatty():
-            yield None
+            yield _plain_progress(label) if plain and not self.quiet else None
             return
         from rich.console import Console as Screen
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -65,6 +71,25 @@ class Console:
                 bar.update(task, completed=done, total=total or None, rate=rate)
 
             yield advance
+
+
+def _plain_progress(label: str) -> Advance:
+    """Return what writes a line with rate and time left, at most one in `PLAIN_EVERY_S` seconds."""
+    began = last = time.monotonic()
+    first: int | None = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last, first
+        now = time.monotonic()
+        first = done if first is None else first
+        if now - last < PLAIN_EVERY_S or done <= first or now <= began:
+            return
+        last = now
+        rate = (done - first) / (now - began)
+        left = timedelta(seconds=round((total - done) / rate))
+        _write(f"{label}: {done:,} of {total:,}, {rate:,.1f}/s, {left} left")
+
+    return advance
 
 
 def _write(line: str) -> None:

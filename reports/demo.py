@@ -10,7 +10,7 @@ from pathlib import Path
 from chipwire.data.fx import ingest_fx
 from chipwire.data.news import ingest_news
 from chipwire.data.prices import ingest_prices
-from chipwire.data.universe import load_universe
+from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import run_backtest
 from chipwire.engine.settings import Settings
@@ -41,34 +41,16 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     universe = load_universe()
-    with ExitStack() as stack:
-        shipped = resources.files("chipwire.data.embedded")
-        timeline, bars, rates = (
-            str(stack.enter_context(resources.as_file(shipped.joinpath(name))))
-            for name in ("timeline.csv", "bars.parquet", "fx.csv")
-        )
-        warehouse = stack.enter_context(Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo"))
-        news = ingest_news(warehouse, [timeline])
-        console.say(f"1/5 news: {news.rows_read:,} real events, hand-written, {news.added:,} new")
-        prices = ingest_prices(warehouse, [bars], universe)
-        fx = ingest_fx(warehouse, [rates])
-        console.say(f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new")
-        with console.progress("scoring") as advance:
-            linked = link_headlines(warehouse, universe)
-            scored = score_headlines(warehouse, Reader(load_model(), universe), advance)
-        console.say(
-            f"3/5 scores: {linked.mentions:,} mentions linked, {scored.texts:,} texts read by {scored.model_name}, "
-            f"{scored.direct:,} scores of named issuers and {scored.exposure:,} of others that the news moves"
-        )
-        built = build_signals(warehouse, universe, scored.model_id)
-        console.say(f"4/5 signals: {built.signals:,} from {built.headlines:,} headlines")
+    with Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo") as warehouse:
+        take_in(warehouse, universe, console)
+        model_id = read_news(warehouse, universe, console)
         with console.progress("backtest") as advance:
             run = run_backtest(
                 warehouse,
                 universe,
                 strategy_class(STRATEGY)(),
                 SETTINGS,
-                model=scored.model_id,
+                model=model_id,
                 on_progress=advance,
             )
         summary = summarize(warehouse, run.run_id, universe)
@@ -78,3 +60,32 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         written = write_report(collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True)
     page = next(path for path in written if path.suffix == ".html")
     return summary.figures, page
+
+
+def take_in(warehouse: Warehouse, universe: Universe, console: Console) -> None:
+    """Take in the embedded news, prices and rates."""
+    shipped = resources.files("chipwire.data.embedded")
+    with ExitStack() as stack:
+        timeline, bars, rates = (
+            str(stack.enter_context(resources.as_file(shipped.joinpath(name))))
+            for name in ("timeline.csv", "bars.parquet", "fx.csv")
+        )
+        news = ingest_news(warehouse, [timeline])
+        console.say(f"1/5 news: {news.rows_read:,} real events, hand-written, {news.added:,} new")
+        prices = ingest_prices(warehouse, [bars], universe)
+        fx = ingest_fx(warehouse, [rates])
+    console.say(f"2/5 prices: {len(prices.rows)} instruments, {prices.added:,} bars and {fx.added:,} rates new")
+
+
+def read_news(warehouse: Warehouse, universe: Universe, console: Console) -> str:
+    """Link and score the news with the embedded model, build the signals, and return the model's id."""
+    with console.progress("scoring") as advance:
+        linked = link_headlines(warehouse, universe)
+        scored = score_headlines(warehouse, Reader(load_model(), universe), advance)
+    console.say(
+        f"3/5 scores: {linked.mentions:,} mentions linked, {scored.texts:,} texts read by {scored.model_name}, "
+        f"{scored.direct:,} scores of named issuers and {scored.exposure:,} of others that the news moves"
+    )
+    built = build_signals(warehouse, universe, scored.model_id)
+    console.say(f"4/5 signals: {built.signals:,} from {built.headlines:,} headlines")
+    return scored.model_id

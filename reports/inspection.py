@@ -1,4 +1,4 @@
-"""The commands that only look: runs, strategies, universe, rejects, doctor. ``cli.py`` takes them in."""
+"""The commands that only look: runs, universe, rejects, doctor. ``cli.py`` takes them in."""
 
 from __future__ import annotations
 
@@ -63,42 +63,6 @@ def runs_delete(app: App, run: str) -> None:
         run_id = resolve_run(warehouse, run)
         delete_run(warehouse, run_id)
     app.say(f"run {run_id} deleted")
-
-
-@click.group()
-def strategies() -> None:
-    """List strategies and show their parameters.
-
-    Example: chipwire strategies show theme-momentum
-    """
-
-
-@strategies.command("list")
-@listing
-def strategies_list(fmt: str) -> None:
-    """List the strategies.
-
-    Example: chipwire strategies list
-    """
-    from chipwire.strategies.registry import strategy_class, strategy_names
-
-    rows = [{"name": name, "what": _first_line(strategy_class(name).__doc__)} for name in strategy_names()]
-    print_table(rows, ("name", "what"), fmt)
-
-
-@strategies.command("show")
-@click.argument("strategy")
-@listing
-def strategies_show(strategy: str, fmt: str) -> None:
-    """Show a strategy's parameters.
-
-    Example: chipwire strategies show event-drift
-    """
-    from chipwire.strategies.registry import strategy_class
-
-    rows = [{"name": p.name, "default": p.default, "allowed": p.allowed(), "what": p.help}
-            for p in strategy_class(strategy).parameters]  # fmt: skip
-    print_table(rows, ("name", "default", "allowed", "what"), fmt)
 
 
 @click.group()
@@ -171,7 +135,3 @@ def doctor(app: App, verify: bool, fmt: str) -> None:
     print_table([vars(row) for row in rows], ("check", "result", "detail"), fmt)
     if any(row.result == "bad" for row in rows):
         raise InputError("something is wrong; see the lines marked bad")
-
-
-def _first_line(text: str | None) -> str:
-    return text.strip().splitlines()[0] if text else ""

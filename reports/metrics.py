@@ -1,7 +1,8 @@
 """One pure function for each measure, and `summary`, which computes all of them once for every output.
 
 Conventions: a *curve* is the equity at UTC day ends with the starting capital in front, so ``curve[0]`` is
-the capital on the day before the first day. Returns and ratios are plain fractions (0.05 is 5 %), the
+the capital on the day before the first day. Measures of curves live in `chipwire.engine.measures`, where sweeps
+compute them of many curves at once. Returns and ratios are plain fractions (0.05 is 5 %), the
 risk-free rate and the target return are zero, and a measure that its input cannot give is NaN, never a guess.
 """
 
@@ -16,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipwire.engine import measures
+from chipwire.engine.measures import daily_returns, drawdowns, years_between
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-DAYS_A_YEAR = 365.25
-TRADING_DAYS_A_YEAR = 252
 COST_KINDS = ("commission", "duty", "levies", "slippage", "borrow")
 
 
@@ -113,77 +115,30 @@ def _plain(value: Any) -> Any:
 
 def total_return(curve: Floats) -> float:
     """Return ``last / first - 1``; NaN for fewer than two values or a first value that is not positive."""
-    if len(curve) < 2 or not curve[0] > 0:
-        return math.nan
-    return float(curve[-1] / curve[0] - 1)
-
-
-def years_between(first: date, last: date) -> float:
-    """Return the calendar years from the end of day `first` to the end of day `last`: days / 365.25."""
-    return (last - first).days / DAYS_A_YEAR
+    return float(measures.total_return(curve))
 
 
 def annual_return(curve: Floats, years: float) -> float:
-    """Return the compound growth a year, ``(last / first) ** (1 / years) - 1``.
-
-    Runs of less than a year are annualised by the same formula. NaN where `total_return` is NaN, where
-    `years` is not positive, or where the curve ends at or below zero.
-    """
-    growth = 1 + total_return(curve)
-    if not (growth > 0 and years > 0):
-        return math.nan
-    with np.errstate(over="ignore"):
-        return float(np.float64(growth) ** (1 / years) - 1)
-
-
-def daily_returns(curve: Floats) -> Floats:
-    """Return ``curve[i] / curve[i - 1] - 1``, one value fewer than the curve; NaN after a value <= 0."""
-    before = np.where(curve[:-1] > 0, curve[:-1], np.nan)
-    return np.asarray(curve[1:] / before - 1, dtype=np.float64)
+    """Return the compound growth a year; see `measures.annual_return`."""
+    return float(measures.annual_return(curve, years))
 
 
 # --- risk ------------------------------------------------------------------------------------------------
 
 
 def annual_volatility(returns: Floats) -> float:
-    """Return the sample standard deviation (n - 1) of daily returns times ``sqrt(252)``.
-
-    UTC days with an auction at any venue are taken as trading days; with three venues there are about 260 a
-    year, which understates the figure by under 2 %. NaN for fewer than two returns or any NaN among them.
-    """
-    if len(returns) < 2:
-        return math.nan
-    return float(np.std(returns, ddof=1) * math.sqrt(TRADING_DAYS_A_YEAR))
+    """Return the yearly standard deviation of daily returns; see `measures.annual_volatility`."""
+    return float(measures.annual_volatility(returns))
 
 
 def sharpe_ratio(returns: Floats) -> float:
-    """Return ``mean / standard deviation (n - 1) * sqrt(252)`` of daily returns; risk-free rate zero.
-
-    NaN for fewer than two returns, no variation, or any NaN. W. F. Sharpe, "The Sharpe Ratio", Journal of
-    Portfolio Management 21 (1994).
-    """
-    if len(returns) < 2:
-        return math.nan
-    deviation = float(np.std(returns, ddof=1))
-    return _ratio(float(np.mean(returns)), deviation) * math.sqrt(TRADING_DAYS_A_YEAR)
+    """Return the Sharpe ratio of daily returns; see `measures.sharpe_ratio`."""
+    return float(measures.sharpe_ratio(returns))
 
 
 def sortino_ratio(returns: Floats) -> float:
-    """Return ``mean / downside deviation * sqrt(252)`` of daily returns against a target of zero.
-
-    The downside deviation is ``sqrt(mean(min(r, 0) ** 2))`` over all returns, not only the negative ones. NaN
-    without a negative return, for fewer than two returns, or any NaN. F. Sortino and L. Price, "Performance
-    Measurement in a Downside Risk Framework", Journal of Investing 3 (1994).
-    """
-    if len(returns) < 2:
-        return math.nan
-    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
-    return _ratio(float(np.mean(returns)), downside) * math.sqrt(TRADING_DAYS_A_YEAR)
-
-
-def drawdowns(curve: Floats) -> Floats:
-    """Return each value over the running maximum, less 1: fractions <= 0, as long as the curve."""
-    return np.asarray(curve / np.maximum.accumulate(curve) - 1, dtype=np.float64)
+    """Return the Sortino ratio of daily returns; see `measures.sortino_ratio`."""
+    return float(measures.sortino_ratio(returns))
 
 
 def max_drawdown(days: Sequence[date], curve: Floats) -> Drawdown:
@@ -203,10 +158,7 @@ def max_drawdown(days: Sequence[date], curve: Floats) -> Drawdown:
 
 
 def calmar_ratio(yearly: float, depth: float) -> float:
-    """Return annual return over the size of the maximum drawdown; NaN without a drawdown.
-
-    Here over the whole run, where T. W. Young, "Calmar Ratio", Futures 20 (1991), takes the last 36 months.
-    """
+    """Return annual return over the size of the maximum drawdown; see `measures.calmar_ratio`."""
     return _ratio(yearly, abs(depth))
 
 
@@ -243,21 +195,17 @@ def profit_factor(realized: Floats) -> float:
 
 
 def turnover(traded: Floats, equity: Floats, years: float) -> float:
-    """Return how many times a year the portfolio was turned over.
+    """Return how many times a year the portfolio was turned over; `traded` holds each fill's value.
 
-    ``sum(|traded value|) / 2 / mean(equity) / years``: a purchase and a sale of everything count as one. NaN
-    for a mean equity or a length that is not positive.
+    See `measures.turnover`; NaN without equity.
     """
     mean = float(np.mean(equity)) if len(equity) else 0.0
-    if not (mean > 0 and years > 0):
-        return math.nan
-    return float(np.abs(traded).sum()) / 2 / mean / years
+    return float(measures.turnover(np.asarray(np.abs(traded).sum()), np.asarray(mean), years))
 
 
 def mean_exposure(gross: Floats, equity: Floats) -> float:
-    """Return the mean over days of gross position value over equity; days with equity <= 0 are left out."""
-    held = equity > 0
-    return float(np.mean(gross[held] / equity[held])) if held.any() else math.nan
+    """Return the mean over days of gross position value over equity; see `measures.mean_exposure`."""
+    return float(measures.mean_exposure(gross, equity))
 
 
 def costs_by_kind(fills: pd.DataFrame, borrow: Floats) -> dict[str, float]:
@@ -274,8 +222,7 @@ def costs_by_kind(fills: pd.DataFrame, borrow: Floats) -> dict[str, float]:
 
 
 def _ratio(above: float, below: float) -> float:
-    # A deviation of rounding errors alone would give a ratio of millions.
-    return above / below if below > 1e-15 else math.nan
+    return float(measures.ratio(np.asarray(above), np.asarray(below)))
 
 
 # --- all of them -----------------------------------------------------------------------------------------

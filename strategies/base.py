@@ -13,6 +13,9 @@ from chipwire.data.errors import BadParameter, UnknownName
 if TYPE_CHECKING:
     import pandas as pd
 
+    from chipwire.strategies.events import Filled, Headline
+    from chipwire.strategies.panels import Panels, Weights
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -150,9 +153,21 @@ class View(Protocol):
 
 
 class Strategy:
-    """Base of all strategies: declare `parameters`, implement `decide`.
+    """Base of all strategies: declare `name` and `parameters`, implement `decide`.
 
     An instance belongs to one run and may keep state between decisions.
+
+    Attributes
+    ----------
+    name : str
+        By which it is called; lower case, with hyphens.
+    parameters : tuple of Parameter
+    reads_signals : bool
+        False for a strategy that reads no news: it then runs without any signals.
+    decision_limit_s : float
+        Seconds that one decision (with its hooks) may take before the run is given up.
+    source : str
+        Where a plugin came from: package and version, or a digest of its file. Empty for what ships with chipwire.
 
     Parameters
     ----------
@@ -170,6 +185,8 @@ class Strategy:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     reads_signals: ClassVar[bool] = True
+    decision_limit_s: ClassVar[float] = 60.0
+    source: ClassVar[str] = ""
 
     def __init__(self, **values: Any) -> None:
         declared = {parameter.name: parameter for parameter in self.parameters}
@@ -187,6 +204,39 @@ class Strategy:
         An instrument left out, or None for all, means no order; 0 means exit.
         """
         raise TypeError(f"{type(self).__name__} does not implement decide(view)")
+
+    def on_headline(self, view: View, headline: Headline) -> None:
+        """React to a headline: told once, oldest first, before `decide` at the first decision that can know it.
+
+        Headlines that were known before the run's first decision are not told; `View.signals` shows them.
+        """
+
+    def on_fill(self, fill: Filled) -> None:
+        """React to a trade: told once, in order, before the next decision at any venue."""
+
+    @classmethod
+    def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights] | None:
+        """Return the weights of all configurations and decisions at once; None where there is no such form.
+
+        It must give what `decide` gives, decision by decision: ``chipwire strategies check`` compares the two.
+
+        Parameters
+        ----------
+        panels : Panels
+            What is known at each decision of each venue.
+        configurations : sequence of mappings
+            For each configuration every declared parameter, parsed.
+
+        Returns
+        -------
+        dict or None
+            By MIC an array (configurations, decisions, instruments); NaN: no order, 0: exit.
+        """
+        return None
+
+    def identity(self) -> str:
+        """Return what the run's identity has of the strategy besides its name and parameters."""
+        return self.source + self.fingerprint()
 
     def fingerprint(self) -> str:
         """Return a digest of what was read besides the view, such as a file: a part of the run's identity."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chipwire.strategies.base import Parameter, Strategy, View
+
+if TYPE_CHECKING:
+    from chipwire.strategies.panels import Panels, VenuePanel, Weights
 
 
 class EqualWeight(Strategy):
@@ -26,9 +30,26 @@ class EqualWeight(Strategy):
             return None
         return dict.fromkeys(view.instruments, 1.0 / len(view.universe))
 
+    @classmethod
+    def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
+        """Return the same for all configurations."""
+        import numpy as np
+
+        from chipwire.strategies.setwise import for_each_venue
+
+        def weights(venue: VenuePanel, values: Mapping[str, Any]) -> Weights:
+            found = np.full((len(venue.decide_at), len(venue.instruments)), np.nan)
+            found[:: values["every"]] = 1.0 / len(panels.universe)
+            return found
+
+        return for_each_venue(panels, configurations, weights)
+
 
 class BuyAndHold(Strategy):
-    """Buy all instruments with the same weight as soon as each can be bought, and never sell."""
+    """Buy all instruments with the same weight as soon as each can be bought, and never sell.
+
+    What it asks for depends on what was filled, so it has no set-wise form.
+    """
 
     name = "buy-and-hold"
     reads_signals = False

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chipwire.data.errors import InputError
 from chipwire.strategies.base import Parameter, Strategy, View
+
+if TYPE_CHECKING:
+    from chipwire.strategies.panels import Panels, VenuePanel, Weights
 
 
 class TargetsFile(Strategy):
@@ -34,7 +38,7 @@ class TargetsFile(Strategy):
     def decide(self, view: View) -> Mapping[str, float] | None:
         """Return the file's weights for this decision."""
         if not self._checked:
-            self._check_instruments(view)
+            self._check_instruments(view.universe)
         own = set(view.instruments)
         wanted: dict[str, float] = {}
         day = self._decided.get(view.venue, view.session - timedelta(days=1))
@@ -47,18 +51,53 @@ class TargetsFile(Strategy):
                 wanted[name] = weight
         return wanted
 
+    @classmethod
+    def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
+        """Return the same for all files; each is read once."""
+        from chipwire.strategies.setwise import for_each_venue
+
+        files: dict[str, TargetsFile] = {}
+
+        def weights(venue: VenuePanel, values: Mapping[str, Any]) -> Weights:
+            path = values["path"]
+            if path not in files:
+                files[path] = cls(path=path)
+                files[path]._check_instruments(panels.universe)
+            return files[path]._of_venue(venue)
+
+        return for_each_venue(panels, configurations, weights)
+
+    def _of_venue(self, venue: VenuePanel) -> Weights:
+        """Return the weights of all decisions of a venue, shape (decisions, instruments)."""
+        import numpy as np
+
+        found = np.full((len(venue.decide_at), len(venue.instruments)), np.nan)
+        column = {name: index for index, name in enumerate(venue.instruments)}
+        for day in sorted(self._by_day):
+            at = int(np.searchsorted(venue.session, np.datetime64(day, "D")))
+            # A day before the first session belongs to a session that is not in the run.
+            if at < len(found) and not (at == 0 and venue.session[0].item() != day):
+                for name, weight in self._by_day[day].items():
+                    if name in column:
+                        found[at, column[name]] = weight
+        for moment, name, weight in self._by_instant:
+            at = int(np.searchsorted(venue.decide_at, np.datetime64(moment.replace(tzinfo=None), "us")))
+            if at < len(found) and name in column:
+                found[at, column[name]] = weight
+        return found
+
     def fingerprint(self) -> str:
         """Return a digest of the file's rows: the path alone does not say what was traded."""
         rows = repr((sorted(self._by_day.items()), self._by_instant))
         return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
 
-    def _check_instruments(self, view: View) -> None:
+    def _check_instruments(self, universe: Sequence[str]) -> None:
         named = {name for rows in self._by_day.values() for name in rows} | {row[1] for row in self._by_instant}
-        unknown = sorted(named - set(view.universe))
+        unknown = sorted(named - set(universe))
         if unknown:
             raise InputError(
                 f"{self._path}: instrument '{unknown[0]}' is not in the run (no bars in the span, or not chosen); "
-                f"the run has {', '.join(view.universe)}"
+                f"the run has {', '.join(universe)}"
             )
         self._checked = True
 

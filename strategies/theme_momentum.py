@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chipwire.strategies.base import Parameter, Strategy, View
 from chipwire.strategies.selection import (
     ALL_THEMES,
     GROSS,
+    HALF_LIFE,
+    LOOKBACK,
     SHORT,
     listings_of,
     split_over_listings,
@@ -15,6 +18,9 @@ from chipwire.strategies.selection import (
     strongest,
     themes_parameter,
 )
+
+if TYPE_CHECKING:
+    from chipwire.strategies.panels import Panels, VenuePanel, Weights
 
 
 class ThemeMomentum(Strategy):
@@ -28,8 +34,8 @@ class ThemeMomentum(Strategy):
     parameters = (
         Parameter("top_k", int, 4, "how many issuers are held", 1, 50),
         Parameter("threshold", float, 0.25, "least |summed strength| for a place", 0.0, 100.0),
-        Parameter("half_life", float, 0.0, "0: each theme's own", 0.0, 365.0, "days"),
-        Parameter("lookback", float, 30.0, "older signals are not looked at", 0.5, 365.0, "days"),
+        HALF_LIFE,
+        LOOKBACK,
         themes_parameter(ALL_THEMES[:3]),
         GROSS,
         SHORT,
@@ -46,3 +52,23 @@ class ThemeMomentum(Strategy):
         strengths = strength_by_issuer(signals, listings)
         places = strongest(strengths, self.values["top_k"], self.values["threshold"], short=self.values["short"])
         return split_over_listings(places, self.values["gross"] / self.values["top_k"], listings, view.instruments)
+
+    @classmethod
+    def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
+        """Return the same for all configurations; those that read the same news share the ranking."""
+        from chipwire.strategies.setwise import Ranking, for_each_venue
+
+        rankings: dict[tuple[Any, ...], Ranking] = {}
+
+        def weights(venue: VenuePanel, values: Mapping[str, Any]) -> Weights:
+            key = (venue.mic, *(values[name] for name in ("themes", "half_life", "lookback", "short")))
+            if key not in rankings:
+                strength = venue.strength(
+                    themes=values["themes"].split(","),
+                    half_life_days=values["half_life"] or None,
+                    lookback_days=values["lookback"],
+                )
+                rankings[key] = Ranking(panels, venue, strength, short=values["short"])
+            return rankings[key].weights(values["top_k"], values["threshold"], values["gross"])
+
+        return for_each_venue(panels, configurations, weights)

@@ -102,7 +102,7 @@ def test_listings_print_json_and_csv_on_stdout(run) -> None:
     assert (code, err) == (0, "")
     assert {row["symbol"] for row in json.loads(out)} >= {"688981.SS", "0981.HK", "NVDA"}
     code, out, _ = run("strategies", "list", "--csv")
-    assert out.splitlines()[0] == "name,what"
+    assert out.splitlines()[0] == "name,from,what"
 
 
 def test_good_rows_are_kept_bad_ones_listed_and_the_call_exits_1(run, tmp_path: Path) -> None:

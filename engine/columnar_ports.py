@@ -1,0 +1,140 @@
+"""What the array ledger is given and whom it tells: targets, terms, observers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chipwire.engine.auction import AuctionTerms
+from chipwire.engine.columnar_plan import Event
+from chipwire.engine.market import Floats
+from chipwire.engine.records import Fill
+from chipwire.engine.rules import Codes
+from chipwire.engine.settings import Settings
+from chipwire.engine.timeline import Step
+from chipwire.engine.view import Cause
+
+Weights = NDArray[np.float64]
+
+
+class TargetSource(Protocol):
+    """Where the weights of all configurations come from.
+
+    Attributes
+    ----------
+    name : str
+        Of the strategy, for messages.
+    configurations : int
+    needs_fills : bool
+        Whether `LedgerState.fills` is asked; keeping them takes time.
+    """
+
+    name: str
+    configurations: int
+    needs_fills: bool
+
+    def causes(self, configuration: int, instrument: str) -> Sequence[Cause]:
+        """Return what the last decision read about an instrument, strongest first; asked for full ledgers only."""
+        ...
+
+    def at(self, step: Step, moment: np.datetime64, state: LedgerState) -> Weights | None:
+        """Return weights (configurations, the venue's instruments) at a decision.
+
+        NaN: no order for this instrument, 0: exit. None: no order at all, which costs nothing. Quickest where the
+        configurations lie side by side in memory, i.e. where the transpose is C-contiguous.
+        """
+        ...
+
+
+class LedgerState(Protocol):
+    """What a source may know of the accounts at a decision."""
+
+    def shares(self, venue: int) -> Floats:
+        """Return what is held at a venue, (configurations, instruments), a view that cannot be written."""
+        ...
+
+    def equity(self) -> Floats:
+        """Return the equity of each configuration at this decision, base currency."""
+        ...
+
+    def prices(self, venue: int) -> Floats:
+        """Return a venue's last known prices, local currency; NaN where there is none yet."""
+        ...
+
+    def fills(self, configuration: int) -> Sequence[Fill]:
+        """Return all trades of a configuration so far; empty unless the source said that it needs them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of the weights of one decision, arrays (instruments, configurations)."""
+
+    weights: Weights
+    wanted: Floats
+    order: Floats
+    sent: Floats
+
+
+class Observer(Protocol):
+    """Is told everything that happens, to write it down."""
+
+    def fills(self, configuration: int) -> Sequence[Fill]:
+        """Return all trades of a configuration so far."""
+        ...
+
+    def decided(self, event: Event, decision: Decision, held: Floats) -> None:
+        """Take a decision with at least one weight."""
+        ...
+
+    def settled(self, event: Event, order: Floats, filled: Floats, reason: Codes, held: Floats) -> None:
+        """Take an auction with at least one order, and what was held before it."""
+        ...
+
+    def changed(
+        self, event: Event, column: int, before: Floats, after: Floats, kind: str, price: float, ratio: float = 1.0
+    ) -> None:
+        """Take a change of shares without a trade, at the last known price."""
+        ...
+
+    def paid(self, kind: str, amount: Floats) -> None:
+        """Take what was paid as ``borrow`` or received as ``dividends``, base currency."""
+        ...
+
+    def day_ended(self, event: Event, cash: Floats, shares: Floats) -> None:
+        """Take the accounts at the end of a UTC day."""
+        ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The settings of a block's configurations, each a number or, where they differ, shape (configurations,)."""
+
+    capital: float | Floats
+    band: float | Floats
+    slippage_bps: float | Floats
+    impact: float | Floats
+    participation: float | Floats
+    leverage: float | Floats
+
+    @classmethod
+    def of(cls, settings: Sequence[Settings]) -> Terms:
+        """Collect them."""
+        return cls(*(_one_or_all([getattr(each, name) for each in settings]) for name in cls.__annotations__))
+
+    def auction(self, lanes: NDArray[np.intp]) -> AuctionTerms:
+        """Return the terms of some configurations for `settle`."""
+
+        def column(value: float | Floats) -> float | Floats:
+            return value if isinstance(value, float) else value[lanes, None]
+
+        leverage = self.leverage if isinstance(self.leverage, float) else self.leverage[lanes]
+        return AuctionTerms(column(self.slippage_bps), column(self.impact), column(self.participation), leverage)
+
+
+def _one_or_all(values: list[float]) -> float | Floats:
+    return float(values[0]) if len(set(values)) == 1 else np.array(values, dtype=np.float64)

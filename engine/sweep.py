@@ -1,0 +1,305 @@
+"""A sweep: every configuration of a grid on one market, in blocks, each block's figures stored when it is done.
+
+Configurations that differ in what the columnar ledger shares (span, fill, currency, instruments, latency, cut-off,
+model) form groups; a group's market and signals are loaded once. A row depends on its own configuration only, so
+that it can be run alone to the same figures, and a sweep that was stopped goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+from chipwire.data.errors import ChipwireError, NothingToDo
+from chipwire.data.universe import Universe
+from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.engine import sweep_store
+from chipwire.engine.backtest import data_fingerprint, load_book
+from chipwire.engine.market import Market, load_market
+from chipwire.engine.settings import Settings
+from chipwire.engine.sweep_grid import Configuration, Grid
+from chipwire.engine.sweep_store import Trial
+from chipwire.engine.view import SignalBook
+from chipwire.strategies.base import Strategy
+from chipwire.strategies.limits import TooSlowError
+from chipwire.strategies.plugins import isolated
+
+SHARED = ("fill", "currency", "start", "end", "instruments", "cutoff_minutes", "latency_minutes")
+"""The settings in which all configurations of a block agree."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep left in the warehouse.
+
+    Attributes
+    ----------
+    configurations : int
+        Different ones of the grid.
+    already : int
+        Of them, done in earlier calls.
+    failed : int
+        Of them, without figures: their rows say why.
+    changed : int
+        Rows of earlier calls that were computed anew because data, model or strategy changed since.
+    warnings : tuple of str
+        What the reader has to know.
+    """
+
+    sweep_id: str
+    configurations: int
+    already: int
+    failed: int
+    changed: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the configurations of a group share."""
+
+    market: Market
+    book: SignalBook | None
+    issuers: Mapping[str, str | None]
+    model_id: str | None
+    data_fingerprint: str
+
+
+class Ledger(Protocol):
+    """Runs a block of configurations that agree in `SHARED`; see `chipwire.engine.sweep_block`."""
+
+    def room(self, strategy: type[Strategy], loaded: Loaded) -> int:
+        """Return how many configurations a block may have."""
+        ...
+
+    def figures(
+        self,
+        strategy: type[Strategy],
+        loaded: Loaded,
+        trials: Sequence[Trial],
+        on_progress: Callable[[int, int], None] | None,
+    ) -> tuple[Mapping[str, Sequence[float | None]], Sequence[str]]:
+        """Return figures by name, each as long as `trials`, and warnings."""
+        ...
+
+
+@dataclass
+class _Group:
+    settings: Settings
+    model: str | None
+    rows: list[tuple[int, Configuration]] = field(default_factory=list)
+
+
+def run_sweep(
+    warehouse: Warehouse,
+    universe: Universe,
+    strategy: type[Strategy],
+    grid: Grid,
+    *,
+    reference: str | None = None,
+    seed: int = 0,
+    ledger: Ledger | None = None,
+    on_begin: Callable[[str, int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> SweepResult:
+    """Run what is missing of a sweep and store it block by block.
+
+    Parameters
+    ----------
+    reference : str, optional
+        The strategy as the user named it; its name by default.
+    seed : int
+        Of the grid's draws, for the record.
+    ledger : Ledger, optional
+        The columnar one by default.
+    on_begin : callable, optional
+        Told the sweep's id, its configurations and how many are there already.
+    on_progress : callable, optional
+        Told configurations done and in all.
+
+    Raises
+    ------
+    BadParameter, InputError
+        A configuration that makes no sense; nothing is run then.
+    NothingToDo, UnknownName, DomainError
+        A group has no data; the groups before it are stored.
+    """
+    if ledger is None:
+        from chipwire.engine.sweep_block import ColumnarLedger
+
+        ledger = ColumnarLedger()
+    configurations = list(grid.configurations())
+    reference = reference or strategy.name
+    sweep_id = sweep_store.sweep_identity(reference, configurations)
+    parsed = _parse(strategy, configurations)
+    run = _Run(warehouse, universe, strategy, ledger, sweep_id, len(configurations), parsed, on_progress)
+    for number, group in enumerate(_groups(configurations)):
+        loaded = run.load(group)
+        if number == 0:  # the first group has data: what is asked for makes sense
+            sweep_store.begin(warehouse, sweep_id, strategy.name, reference, grid, seed, len(configurations))
+            if on_begin:
+                on_begin(sweep_id, len(configurations), len(run.stored))
+        run.group(group, loaded)
+    failed = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ? AND error IS NOT NULL", [sweep_id])
+    return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(run.warnings))
+
+
+def longest_span(warehouse: Warehouse, strategy: type[Strategy]) -> tuple[date, date]:
+    """Return the first and last day of the longest run that the stored bars, rates and signals allow.
+
+    Raises
+    ------
+    NothingToDo
+        There are no daily bars.
+    """
+    sql = load_sql("chipwire.engine", "span.sql")
+    start, end = warehouse.rows(sql, {"news": strategy.reads_signals})[0]
+    if end is None:
+        raise NothingToDo("there are no daily bars", "ingest some with 'chipwire ingest prices PATH'")
+    return min(start, end), end
+
+
+def _groups(configurations: Iterable[Configuration]) -> list[_Group]:
+    """Return the groups, those that share a market next to each other."""
+    found: dict[tuple[Any, ...], _Group] = {}
+    for number, configuration in enumerate(configurations, start=1):
+        settings = configuration.settings
+        key = (*(getattr(settings, name) for name in SHARED), configuration.model)
+        found.setdefault(key, _Group(settings, configuration.model)).rows.append((number, configuration))
+    markets: dict[tuple[Any, ...], int] = {}
+    for key in found:
+        markets.setdefault(key[: SHARED.index("latency_minutes")], len(markets))
+    return [found[key] for key in sorted(found, key=lambda key: markets[key[: SHARED.index("latency_minutes")]])]
+
+
+def params_key(params: Mapping[str, Any]) -> str:
+    """Return one text for equal parameters."""
+    return json.dumps(dict(params), sort_keys=True)
+
+
+def make(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
+    """Return a new strategy; what a plugin does meanwhile becomes one error.
+
+    Raises
+    ------
+    BadParameter, BadPlugin
+    """
+    if not strategy.source:
+        return strategy(**params)
+    with isolated(strategy.name, strategy.source, "making it"):
+        return strategy(**params)
+
+
+def _parse(
+    strategy: type[Strategy], configurations: Iterable[Configuration]
+) -> dict[str, tuple[Mapping[str, Any], str]]:
+    """Return values and identity of the strategy by its parameters: one of each kind is made, and let go."""
+    found: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for configuration in configurations:
+        key = params_key(configuration.params)
+        if key not in found:
+            one = make(strategy, configuration.params)
+            found[key] = one.values, one.identity()
+    return found
+
+
+class _Run:
+    """One call of a sweep."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        universe: Universe,
+        strategy: type[Strategy],
+        ledger: Ledger,
+        sweep_id: str,
+        size: int,
+        parsed: Mapping[str, tuple[Mapping[str, Any], str]],
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._universe = universe
+        self._strategy = strategy
+        self._ledger = ledger
+        self._sweep_id = sweep_id
+        self._size = size
+        self._parsed = parsed
+        self._on_progress = on_progress
+        self._market: tuple[tuple[Any, ...], Market] | None = None
+        self._done = 0
+        self.stored = sweep_store.stored(warehouse, sweep_id)
+        self.already = 0
+        self.changed = 0
+        self.warnings: dict[str, None] = {}
+
+    def group(self, group: _Group, loaded: Loaded) -> None:
+        """Run what is missing of a group."""
+        pending = []
+        for row_no, configuration in group.rows:
+            trial = self._trial(row_no, configuration, loaded)
+            if self.stored.get(row_no) == trial.trial_id:
+                self.already += 1
+            else:
+                self.changed += row_no in self.stored
+                pending.append(trial)
+        self._advance(len(group.rows) - len(pending))
+        size = max(1, self._ledger.room(self._strategy, loaded)) if pending else 1
+        for start in range(0, len(pending), size):
+            self._block(loaded, pending[start : start + size])
+        sweep_store.store_warnings(self._warehouse, self._sweep_id, list(self.warnings))
+
+    def load(self, group: _Group) -> Loaded:
+        """Read what a group shares."""
+        settings = group.settings
+        key = tuple(getattr(settings, name) for name in SHARED if name != "latency_minutes")
+        if self._market is None or self._market[0] != key:
+            self._market = None  # let go of the last one before the next is read
+            self._market = key, load_market(self._warehouse, self._universe, settings)
+        market = self._market[1]
+        book, model_id, warnings = load_book(self._warehouse, self._universe, self._strategy, settings, group.model)
+        self.warnings |= dict.fromkeys([*market.warnings, *warnings])
+        issuers = {symbol: self._universe.instrument(symbol).issuer for symbol in market.symbols}
+        return Loaded(market, book, issuers, model_id, data_fingerprint(market, book))
+
+    def _trial(self, row_no: int, configuration: Configuration, loaded: Loaded) -> Trial:
+        values, identity = self._parsed[params_key(configuration.params)]
+        trial_id = sweep_store.trial_identity(
+            self._strategy.name, values, identity, configuration.settings, loaded.data_fingerprint,
+            loaded.model_id,
+        )  # fmt: skip
+        return Trial(row_no, trial_id, configuration, values, loaded.data_fingerprint, loaded.model_id)
+
+    def _block(self, loaded: Loaded, trials: Sequence[Trial]) -> None:
+        """Run and store a block; where it fails, halve it until the configuration that fails stands alone.
+
+        One that takes too long is not tried again in parts: that would take as long each time.
+        """
+        try:
+            figures, warnings = self._ledger.figures(self._strategy, loaded, trials, self._within(len(trials)))
+        except ChipwireError as error:
+            if len(trials) > 1 and not isinstance(error.__cause__, TooSlowError):
+                half = len(trials) // 2
+                self._block(loaded, trials[:half])
+                self._block(loaded, trials[half:])
+                return
+            sweep_store.store_block(self._warehouse, self._sweep_id, trials, {}, [str(error)] * len(trials))
+        else:
+            self.warnings |= dict.fromkeys(warnings)
+            sweep_store.store_block(self._warehouse, self._sweep_id, trials, figures, [None] * len(trials))
+        self._advance(len(trials))
+
+    def _advance(self, count: int) -> None:
+        self._done += count
+        if self._on_progress:
+            self._on_progress(self._done, self._size)
+
+    def _within(self, count: int) -> Callable[[int, int], None] | None:
+        """Return what turns a block's own progress into configurations."""
+        tell = self._on_progress
+        if tell is None:
+            return None
+        before = self._done
+        return lambda done, total: tell(before + count * done // max(total, 1), self._size)

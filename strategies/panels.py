@@ -1,0 +1,73 @@
+"""What a set-wise strategy sees: the point-in-time view of every decision at once, as arrays.
+
+The engine makes it (`chipwire.engine.panels`). Row d of any array holds what decision d could know, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Weights = NDArray[np.float64]
+    Instants = NDArray[np.datetime64]
+    Days = NDArray[np.datetime64]
+
+
+class VenuePanel(Protocol):
+    """The decisions of one venue."""
+
+    @property
+    def mic(self) -> str:
+        """The venue."""
+        ...
+
+    @property
+    def decide_at(self) -> Instants:
+        """UTC, rising; shape (decisions,)."""
+        ...
+
+    @property
+    def session(self) -> Days:
+        """The session whose auction comes next; shape (decisions,)."""
+        ...
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """As in `View.instruments`."""
+        ...
+
+    @property
+    def issuers(self) -> Sequence[str | None]:
+        """The issuer of each instrument; None for a fund."""
+        ...
+
+    def strength(self, *, themes: Sequence[str] | None, half_life_days: float | None, lookback_days: float) -> Floats:
+        """Return summed signal strength, shape (decisions, issuers), 0 where an issuer has no signal.
+
+        The arguments are those of `View.signals`; the columns are `Panels.issuers`. No NaN.
+        """
+        ...
+
+
+class Panels(Protocol):
+    """The decisions of all venues of a run."""
+
+    @property
+    def venues(self) -> Sequence[VenuePanel]:
+        """By MIC."""
+        ...
+
+    @property
+    def universe(self) -> Sequence[str]:
+        """As in `View.universe`: all instruments, venue by venue."""
+        ...
+
+    @property
+    def issuers(self) -> Sequence[str]:
+        """The issuers of the universe, sorted, each once; funds have none."""
+        ...

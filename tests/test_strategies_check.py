@@ -1,0 +1,285 @@
+"""`strategies check` finds what it is for, and passes what is sound; `strategies new` writes something sound."""
+
+import importlib.util
+import json
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chipwire.cli import main
+from chipwire.engine.blind import blind_market, blind_signals
+from chipwire.engine.check import check_strategy
+from chipwire.engine.view import load_signals
+from chipwire.strategies.base import Strategy
+from chipwire.strategies.benchmarks import BuyAndHold, EqualWeight
+from chipwire.strategies.event_drift import EventDrift
+from chipwire.strategies.fade_mania import FadeMania
+from chipwire.strategies.theme_momentum import ThemeMomentum
+
+_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
+worlds = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(worlds)
+warehouse, written, settings, utc = worlds.warehouse, worlds.written, worlds.settings, worlds.utc
+
+START, END = "2024-01-02", "2024-02-09"
+
+
+@pytest.fixture
+def noisy(written):
+    """Return a world of three instruments at two venues, with news on most days and a dividend."""
+    for seed, symbol in enumerate(("0981.HK", "NVDA", "AMD")):
+        written.walk(symbol, "2023-12-01", END, 50.0, seed)
+    written.fx("HKD", {"2023-12-20": 8.0, "2024-01-31": 7.9}).action("NVDA", "2024-02-06", "dividend", 0.5).model()
+    random = np.random.default_rng(5)
+    return written.signals([
+        {"issuer": str(random.choice(["SMIC", "NVIDIA", "AMD"])), "headline": f"h{number}",
+         "at": str(np.datetime64("2023-12-28") + np.timedelta64(int(random.integers(0, 60 * 1440)), "m")),
+         "value": float(random.uniform(-1, 1)), "theme": str(random.choice(["sanctions", "ai_models"]))}
+        for number in range(80)
+    ])  # fmt: skip
+
+
+def check(world, make, **options):
+    options = {"cuts": 3, **options}
+    found = check_strategy(make, world.warehouse, worlds.UNIVERSE, settings(START, END), **options)
+    return {finding.check: finding for finding in found}
+
+
+def results(world, make, **options):
+    return {name: finding.result for name, finding in check(world, make, **options).items()}
+
+
+ALL_OK = {"runs": "ok", "deterministic": "ok", "look-ahead": "ok", "set-wise": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("make", "setwise"),
+    [
+        (ThemeMomentum, "ok"),
+        (lambda: ThemeMomentum(short="true", themes="sanctions"), "ok"),
+        (EqualWeight, "ok"),
+        (BuyAndHold, "none"),
+        (EventDrift, "none"),
+        (lambda: FadeMania(run=0.03, window=3, threshold=0.0), "none"),
+    ],
+)
+def test_what_is_sound_passes(noisy, make, setwise):
+    assert results(noisy, make) == ALL_OK | {"set-wise": setwise}
+
+
+class Peeker(Strategy):
+    """Reads the engine's arrays past the view: holds what will close higher than it opens."""
+
+    name = "peeker"
+    reads_signals = False
+
+    def decide(self, view):
+        venue = next(venue for venue in view._market.venues if venue.mic == view.venue)
+        row = list(venue.session.tolist()).index(view.session)
+        rise = np.nan_to_num(venue.close[row] - venue.open[row])
+        return {name: 0.3 if rise[at] > 0 else 0.0 for at, name in enumerate(view.instruments)}
+
+
+class NewsPeeker(Strategy):
+    """Reads all signals of the run: holds the issuers that the next ten are good on."""
+
+    name = "news-peeker"
+
+    def decide(self, view):
+        book = view._book
+        known = int(np.searchsorted(book.available_at, np.datetime64(view.now.replace(tzinfo=None), "us"), "right"))
+        issuer, value = book.columns["issuer"][known : known + 10], book.columns["value"][known : known + 10]
+        good = set(issuer[value > 0])
+        return {name: 0.3 if view.issuer(name) in good else 0.0 for name in view.instruments}
+
+
+class Restless(Strategy):
+    """Does something else each time it runs."""
+
+    name = "restless"
+    reads_signals = False
+    numbers = count()
+
+    def decide(self, view):
+        return {view.instruments[0]: 1.0 / (2 + next(self.numbers))}
+
+
+class Forgetful(EqualWeight):
+    """Its set-wise form leaves an order out."""
+
+    name = "forgetful"
+
+    @classmethod
+    def targets_setwise(cls, panels, configurations):
+        found = super().targets_setwise(panels, configurations)
+        found["XNYS"][0, 0, 0] = np.nan
+        return found
+
+
+class Misshapen(EqualWeight):
+    name = "misshapen"
+
+    @classmethod
+    def targets_setwise(cls, panels, configurations):
+        return {mic: array[0] for mic, array in super().targets_setwise(panels, configurations).items()}
+
+
+class Raising(EqualWeight):
+    name = "raising"
+
+    @classmethod
+    def targets_setwise(cls, panels, configurations):
+        raise KeyError("no")
+
+
+class Broken(Strategy):
+    name = "broken"
+    reads_signals = False
+
+    def decide(self, view):
+        return {view.instruments[0]: float("nan")}
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "words"),
+    [
+        (Peeker, "look-ahead", "with all rows after 2024-"),
+        (NewsPeeker, "look-ahead", "it asks for something else"),
+        (Restless, "deterministic", "two runs differ: 0.5 and "),
+        (Forgetful, "set-wise", "differ: 0.333333 and no order for AMD at the decision of 2024-01-02 14:25 UTC"),
+        (Misshapen, "set-wise", "targets_setwise gives shape (29, 1) for XHKG; it must give (1, 29, 1)"),
+        (Raising, "set-wise", "targets_setwise raises KeyError: 'no'"),
+        (Broken, "runs", "strategy 'broken' at the decision of 2024-01-02 01:15 UTC: weight nan of 0981.HK"),
+    ],
+)
+def test_what_is_unsound_is_found(noisy, make, name, words):
+    found = check(noisy, make)
+    assert {key for key, finding in found.items() if finding.result == "bad"} - {"look-ahead"} <= {name}
+    assert found[name].result == "bad"
+    assert words in found[name].detail
+
+
+def test_progress_is_told_and_never_beyond_the_end(noisy):
+    told = []
+    check(noisy, EqualWeight, cuts=2, on_progress=lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == list(range(1, len(told) + 1))
+    assert told[-1] == (7, 7)
+
+
+# --- blind data --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut", "scrambled"])
+def test_blind_data_keeps_what_was_known_and_nothing_else(noisy, how):
+    given = settings(START, END)
+    market, book = noisy.market(given), load_signals(noisy.warehouse, given, worlds.MODEL, worlds.LINKER)
+    after = np.datetime64("2024-01-31T14:25", "us")
+    blind, blind_book = blind_market(market, after, how), blind_signals(book, after, how)
+    for one, other in zip(market.venues, blind.venues, strict=True):
+        for name in ("open", "high", "low", "close", "volume"):
+            over = (one.open_at if name == "open" else one.close_at) <= after
+            before, now = getattr(one, name), getattr(other, name)
+            assert np.array_equal(before[over], now[over], equal_nan=True)
+            known = ~np.isnan(before[~over])
+            assert known.any()
+            assert not (before[~over] == now[~over])[known].any()
+    # The dividend of 6 February was not due yet; the fixing of 31 January is known when its day has ended.
+    assert all(not venue.actions for venue in blind.venues)
+    assert blind.fx.to_base("HKD", after) == 1 / 8.0
+    assert blind.fx.to_base("HKD", np.datetime64("2024-02-20", "us")) != 1 / 7.9
+    known = int((book.available_at <= after).sum())
+    assert 0 < known < len(book)
+    for name, column in book.columns.items():
+        assert np.array_equal(column[:known], blind_book.columns[name][:known])
+    assert len(blind_book) == (known if how == "cut" else len(book))
+    assert not np.array_equal(book.columns["value"][known:], blind_book.columns["value"][known:])
+
+
+# --- the commands ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Run chipwire in an empty folder and return (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        capfd.readouterr()
+        code = main(list(arguments))
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def test_a_new_file_is_a_sound_strategy_and_is_never_overwritten(run, noisy):
+    code, out, err = run("strategies", "new", "my_idea2.py")
+    assert (code, out) == (0, "my_idea2.py\n")
+    assert "chipwire strategies check my_idea2.py:MyIdea2" in err
+    text = Path("my_idea2.py").read_text("utf-8")
+    from chipwire.strategies.registry import strategy_class
+
+    kind = strategy_class("my_idea2.py:MyIdea2")
+    assert kind.name == "my-idea2"
+    assert [name for name in ("example", "ExampleStrategy", "FILE") if name in text] == []
+    found = check(noisy, kind)
+    assert {name: finding.result for name, finding in found.items()} == ALL_OK | {"set-wise": "none"}
+    assert ", 0 targets" not in found["runs"].detail
+
+    code, out, err = run("strategies", "new", "my_idea2.py")
+    assert (code, out, err) == (1, "", "error: my_idea2.py is there already; choose another name\n")
+    assert Path("my_idea2.py").read_text("utf-8") == text
+
+
+@pytest.mark.parametrize("name", ["idea.txt", "idea", "1.py", "-.py", "2nd.py"])
+def test_a_new_file_must_be_a_python_file(run, name):
+    code, _, err = run("strategies", "new", "--", name)
+    assert code == 1
+    assert f"{name}: it must be a Python file" in err
+    assert not Path(name).exists()
+
+
+PEEKER = """
+from chipwire.strategies.base import Strategy
+
+class Peeker(Strategy):
+    name = "peeker"
+    reads_signals = False
+
+    def decide(self, view):
+        print('hello')
+        for venue in view._market.venues:
+            if venue.mic == view.venue:
+                row = venue.session.tolist().index(view.session)
+                return {name: 0.1 * bool(venue.close[row, at] > venue.open[row, at])
+                        for at, name in enumerate(view.instruments)}
+"""
+SPAN = ("--instruments", "NVDA,AMD", "--end", "2024-03-28", "--start", "2024-02-01", "--cuts", "2")
+
+
+def test_without_a_warehouse_the_check_is_made_on_the_demos_data(run):
+    code, out, err = run("strategies", "check", "random", *SPAN, "--json")
+    assert code == 0, err
+    assert {row["check"]: row["result"] for row in json.loads(out)} == ALL_OK
+    assert "checking on the demo's data" in err
+    assert not Path("chipwire.duckdb").exists()
+
+
+def test_a_failed_check_is_one_line_and_exit_1(run):
+    Path("peeker.py").write_text(PEEKER, "utf-8")
+    code, out, err = run("-q", "strategies", "check", "peeker.py:Peeker", *SPAN, "--json")
+    assert code == 1
+    assert {row["check"]: row["result"] for row in json.loads(out)} == ALL_OK | {
+        "look-ahead": "bad",
+        "set-wise": "none",
+    }
+    said = [line for line in err.splitlines() if line != "hello"]  # what a strategy prints is no data
+    assert len(said) == 1
+    assert said[0].startswith("error: strategy 'peeker' fails the check 'look-ahead': with all rows after 2024-")
+
+
+def test_a_warehouse_that_was_named_must_be_there(run):
+    code, _, err = run("--db", "none.duckdb", "strategies", "check", "random")
+    assert code == 1
+    assert "none.duckdb does not exist" in err
