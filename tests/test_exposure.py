@@ -98,13 +98,13 @@ def test_value_and_probabilities_follow_the_formula() -> None:
 
 
 def test_what_is_said_of_the_named_tells_whether_the_event_happens() -> None:
-    title, events, direction = "Curbs on GPU sales to China: Nvidia speaks", {"chip_sale_ban": 1.0}, (0.6, 0.0, 0.4)
+    title, events, direction = "Curbs on GPU sales to China: Nvidia speaks", {"chip_sale_ban": 1.0}, (0.65, 0.0, 0.35)
     alone = load_exposures().read(title, ("NVIDIA",), events, direction)
     told = load_exposures().read(title, {"NVIDIA": (0.1, 0.0, 0.9)}, events, direction)
     before, after = ({one.issuer: one for one in found}["CAMBRICON"] for found in (alone, told))
-    assert before.value == pytest.approx((0.6 - 0.4) * before.relevance)
+    assert before.value == pytest.approx((0.65 - 0.35) * before.relevance)
     # Bayes: a ban makes bad news for Nvidia likely (0.1 was said), its contrary good news (0.9 was said).
-    happens, averted = 0.6 * 0.1, 0.4 * 0.9
+    happens, averted = 0.65 * 0.1, 0.35 * 0.9
     assert after.value == pytest.approx((happens - averted) / (happens + averted) * after.relevance)
     assert after.reason.startswith("averted or undone: ")
     assert not before.reason.startswith("averted")
