@@ -14,6 +14,9 @@ from chipwire.reports.app import App, pass_app
 from chipwire.reports.terminal import Column, print_table
 from chipwire.reports.values import one_line
 
+SHOWN = 300
+"""Characters of a headline that are printed for people; ``--json`` has them all."""
+
 
 @click.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
@@ -60,7 +63,8 @@ def explain(
 
 def print_reading(found: Mapping[str, Any]) -> None:
     """Print one object of `chipwire.signals.explain` for people: headline, facts, a table of targets, a blank line."""
-    click.secho(one_line(found["headline"]), bold=True)
+    headline = one_line(found["headline"])
+    click.secho(headline if len(headline) <= SHOWN else f"{headline[:SHOWN]}...", bold=True)
     click.echo(_facts(found))
     if found["targets"]:
         print_table([_row(target) for target in found["targets"]], _COLUMNS)

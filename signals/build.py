@@ -17,9 +17,9 @@ WINDOW_DAYS = 7
 """Novelty looks at the stories of so many days before; within them an older one counts as much as a young one, and
 from then on the same news is news again. A story is retold for days: its first wire report on a Monday, the weekly
 round-up on the Friday."""
-ALIKE_LOW = 0.55
+ALIKE_LOW = 0.50
 """Inner product of two embeddings up to which two stories say different things."""
-ALIKE_HIGH = 0.80
+ALIKE_HIGH = 0.75
 """Inner product from which the later story says nothing that the earlier did not."""
 SAME_WORDING = 0.95
 """Inner product from which two stories are the same even where event or direction were read differently."""

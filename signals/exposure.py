@@ -69,11 +69,14 @@ EVENTS = (
 
 COLUMNS = ("event", "actor", "subject", "role", "sign", "weight", "valid_from", "reason")
 
-MIN_P_EVENT = 0.4
-"""Below it the likeliest of 26 events is a guess: its rows would be those of the wrong event more often than not."""
+LEAST_EVENT = 0.03
+"""An event less likely than this is not weighed."""
 
-MIN_LEAN = 0.25
-"""Least ``|p_for - p_against|``: under it a denial and the news itself are nearly as likely, and the sign is a coin."""
+LEAST_MOVED = 0.08
+"""Least P that an issuer which is not named is moved at all, times the weight of the row."""
+
+LEAST_LEAN = 0.2
+"""Least part of it that up and down must differ by: under it the sign is a coin."""
 
 _WORD = re.compile(r"!?/[^/]+/|\S+")  # of a subject: a name or a regular expression between slashes, "!" negates
 
@@ -174,19 +177,25 @@ class ExposureTable:
     def read(
         self,
         title: str,
-        named: Collection[str],
+        named: Collection[str] | Mapping[str, tuple[float, float, float]],
         events: Mapping[str, float],
         direction: tuple[float, float, float],
         on: date | None = None,
     ) -> list[ExposureReading]:
-        """Return how the likeliest event moves the issuers that the headline does not name.
+        """Return how the event moves the issuers that the headline does not name.
+
+        What a headline says of the issuers that it names tells which event it is, and whether it happens: a title
+        that is good for a GPU seller is no ban on its sales. So each event in each direction is weighed by how well
+        the table's sign for the named issuers agrees with their readings (Bayes' rule), and an issuer that is not
+        named is moved by all of them by what they then weigh.
 
         Parameters
         ----------
         title : str
             The headline.
-        named : collection of str
-            Ids of the issuers that it names; they never get a reading here.
+        named : collection of str, or mapping of str to three floats
+            Ids of the issuers that it names; they never get a reading here. As a mapping, with P(negative),
+            P(neutral), P(positive) of each.
         events : mapping of str to float
             P of each event, ``none`` among them.
         direction : tuple of float
@@ -197,22 +206,57 @@ class ExposureTable:
         Returns
         -------
         list of ExposureReading
-            By issuer; empty where no event is likely (``MIN_P_EVENT``), or it leans neither way (``MIN_LEAN``).
+            By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``).
         """
-        event, p_event = max(events.items(), key=lambda item: (item[1], item[0]), default=("none", 0.0))
-        p_for, p_none, p_against = direction
-        lean = p_for - p_against
-        if p_event < MIN_P_EVENT or abs(lean) < MIN_LEAN or p_none >= max(p_for, p_against):
-            return []
+        up, down = dict.fromkeys(self._roles, 0.0), dict.fromkeys(self._roles, 0.0)
+        best: dict[tuple[str, int], tuple[float, str, Exposure, int]] = {}
+        for event, way, share in self._weighed(title, named, events, direction):
+            for issuer, row in self.moved(event, title, named, on).items():
+                sign, part = row.sign * way, share * row.weight
+                (up if sign > 0 else down)[issuer] += part
+                best[issuer, sign] = max(
+                    best.get((issuer, sign), (0.0, "", row, 0)), (part, event, row, way), key=_first
+                )
         readings = []
-        for issuer, row in self.moved(event, title, named, on).items():
-            up, down = (p_for, p_against) if row.sign > 0 else (p_against, p_for)
-            share = p_event * row.weight
-            probabilities = (share * down, 1.0 - share * (up + down), share * up)
-            value = share * lean * row.sign
-            reason = row.reason if lean > 0 else f"averted or undone: {row.reason}"
+        for issuer in sorted(self._roles):
+            value, moved = up[issuer] - down[issuer], up[issuer] + down[issuer]
+            if moved < LEAST_MOVED or abs(value) < LEAST_LEAN * moved:
+                continue
+            _, event, row, way = best[issuer, 1 if value > 0 else -1]
+            reason = row.reason if way > 0 else f"averted or undone: {row.reason}"
+            probabilities = (down[issuer], max(0.0, 1.0 - moved), up[issuer])
             readings.append(ExposureReading(issuer, value, probabilities, event, reason, row.weight))
         return readings
+
+    def _weighed(
+        self,
+        title: str,
+        named: Collection[str],
+        events: Mapping[str, float],
+        direction: tuple[float, float, float],
+    ) -> list[tuple[str, int, float]]:
+        """Return (event, +1 for or -1 against, weight); the weights and that of nothing happening sum to 1."""
+        p_for, p_none, p_against = direction
+        read = named if isinstance(named, Mapping) else {}
+        blank = 0.5 ** len(read)
+        nothing = events.get("none", 0.0) * blank
+        weighed = []
+        for event, p_event in sorted(events.items()):
+            if event not in _OWN_SIGN or p_event < LEAST_EVENT:
+                nothing += 0.0 if event == "none" else p_event * blank
+                continue
+            nothing += p_event * p_none * blank
+            signs = {issuer: self._own_sign(issuer, event, title, named) for issuer in read}
+            for way, p_way in ((1, p_for), (-1, p_against)):
+                agreed = math.prod(_agreement(read[issuer], sign * way) for issuer, sign in signs.items())
+                weighed.append((event, way, p_event * p_way * agreed))
+        total = nothing + sum(share for _, _, share in weighed)
+        return [(event, way, share / total) for event, way, share in weighed if share > 0.0]
+
+    def _own_sign(self, issuer: str, event: str, title: str, named: Collection[str]) -> int:
+        """Return which way an event pushes an issuer that the title names."""
+        row = self.own_row(issuer, event, title, named) if event in _BY_ROLE else None
+        return _OWN_SIGN[event] if row is None else row.sign
 
     def moved(self, event: str, title: str, named: Collection[str], on: date | None = None) -> dict[str, Exposure]:
         """Return the row by which an event moves each issuer that is not named, by issuer.
@@ -259,6 +303,18 @@ _BY_ROLE = frozenset(
 )
 # Events that are of this trade by their name.
 _OF_THE_TRADE = frozenset(("chip_sale_ban", "tool_ban", "cheap_model_shock"))
+
+
+def _agreement(probabilities: tuple[float, float, float], sign: int) -> float:
+    """Return how likely a reading is where the issuer is pushed that way; one half where it says nothing."""
+    negative, neutral, positive = probabilities
+    return max(0.01, (positive if sign > 0 else negative) + 0.5 * neutral)
+
+
+def _first(part: tuple[float, str, Exposure, int]) -> float:
+    return part[0]
+
+
 _LABEL_SIGN = {"negative": -1, "neutral": 0, "positive": 1}
 
 

@@ -204,7 +204,7 @@ def said(error: Exception) -> str:
 
 
 def files_digest(folder: Path) -> str:
-    """Digest the names and contents of a model's files, in the folder and one level down; not of its recorded measures."""
+    """Digest the names and contents of a model's files, one level down too; recorded measures do not count."""
     digest = hashlib.sha256()
     for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
         if path.is_file() and path.suffix in ALLOWED_SUFFIXES and path.suffix != ".md" and path.name != "seeds.json":

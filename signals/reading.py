@@ -201,7 +201,8 @@ class Reader:
             for number, issuer in enumerate(asked.named)
         ]  # fmt: skip
         against, none, for_ = said.directions
-        moved = self.exposures.read(asked.text, asked.named, said.events, (for_, none, against), asked.on)
+        named = {target.issuer: target.probabilities for target in targets}
+        moved = self.exposures.read(asked.text, named, said.events, (for_, none, against), asked.on)
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]

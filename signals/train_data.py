@@ -1,9 +1,8 @@
-"""Labelled rows for the embedded model: parsing, cleaning, splitting and renaming.
+"""Labelled rows for the embedded model: parsing, cleaning and splitting.
 
-Three published data sets give (headline, target, label) rows: SEntFiN 1.0 (MIT; Sinha, Kedas, Kumar and
-Malo, 2022), FinEntity (ODC-BY; Tang, Yang, Huang, Tam and Tang, 2023) and Twitter Financial News (MIT;
-published by "zeroshot" on the Hugging Face hub). Nothing here needs torch. What cannot be used is counted
-under a reason, never dropped in silence.
+Two published data sets give (headline, target, label) rows: SEntFiN 1.0 (MIT; Sinha, Kedas, Kumar and
+Malo, 2022) and FinEntity (ODC-BY; Tang, Yang, Huang, Tam and Tang, 2023). Nothing
+here needs torch. What cannot be used is counted under a reason, never dropped in silence.
 """
 
 from __future__ import annotations
@@ -15,49 +14,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 LABELS: Final = ("negative", "neutral", "positive")
 """Label names in the order of the model's outputs."""
-
-GENERIC_TARGET: Final = "the company"
-"""Target of a row whose source labels the whole text and names no instrument."""
 
 SPLITS: Final = ("train", "validation", "test")
 
 SPLIT_KEY: Final = "chipwire-1"
 """Fixed key of the split: the test rows stay the test rows whatever the training seed is."""
-
-CHIP_NAMES: Final = (
-    "SMIC",
-    "Hua Hong",
-    "Cambricon",
-    "Hygon",
-    "Nvidia",
-    "AMD",
-    "Intel",
-    "TSMC",
-    "ASML",
-    "Applied Materials",
-    "Lam Research",
-    "KLA",
-    "Micron",
-    "Qualcomm",
-    "Broadcom",
-    "Alibaba",
-    "Tencent",
-    "Baidu",
-    "Samsung",
-    "SK Hynix",
-    "Huawei",
-    "ByteDance",
-    "DeepSeek",
-)
-"""Names put in place of others during training, so that a company's name alone tells nothing."""
 
 _LINK = re.compile(r"https?://\S*|www\.\S+|pic\.twitter\.com/\S*", re.IGNORECASE)
 _WIRE_CODE = re.compile(r"<[A-Za-z0-9=._^/#:-]{2,}>|\[[a-zA-Z]{0,3}[A-Z0-9]{6,}\]")
@@ -66,7 +33,6 @@ _REPLACEMENT = re.compile("\ufffd+")
 _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?)\b")
 _DECISION = re.compile(r"""(['"])(?P<name>.+?)\1\s*:\s*(['"])(?P<label>negative|neutral|positive)\3""")
 _WORD = re.compile(r"[^\W_]+")
-_TWITTER_LABELS: Final = {"0": "negative", "1": "positive", "2": "neutral"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +48,7 @@ class Example:
     label : int
         Index into `LABELS`.
     source : str
-        Data set: ``sentfin``, ``finentity`` or ``twitter``.
+        Data set: ``sentfin`` or ``finentity``.
     """
 
     headline: str
@@ -217,38 +183,13 @@ def finentity_rows(path: Path, dropped: Counter[str]) -> list[Example]:
     return rows
 
 
-def twitter_rows(path: Path, dropped: Counter[str]) -> list[Example]:
-    """Read Twitter Financial News: one row per tweet, about its first cashtag.
-
-    The label is about the tweet as a whole, so a tweet without a cashtag gets `GENERIC_TARGET`.
-
-    Parameters
-    ----------
-    path : Path
-        csv with the columns ``text`` and ``label`` (0 bearish, 1 bullish, 2 neutral).
-    dropped : Counter
-        Counts what is left out; changed in place.
-    """
-    rows = []
-    for record in _csv_records(path, ("text", "label")):
-        label = _TWITTER_LABELS.get(record["label"].strip())
-        if label is None:
-            dropped["twitter: unknown label"] += 1
-            continue
-        headline = clean_text(record["text"])
-        cashtag = _CASHTAG.search(headline)
-        target = cashtag[1] if cashtag else GENERIC_TARGET
-        rows.append(Example(headline, target, LABELS.index(label), "twitter"))
-    return rows
-
-
 def load_corpus(folder: Path) -> Corpus:
-    """Read the three data sets of a folder and make their rows distinct.
+    """Read the two data sets of a folder and make their rows distinct.
 
     Parameters
     ----------
     folder : Path
-        Holds ``sentfin.csv``, ``finentity.json`` and ``twitter_financial_news.csv``.
+        Holds ``sentfin.csv`` and ``finentity.json``.
 
     Returns
     -------
@@ -258,7 +199,6 @@ def load_corpus(folder: Path) -> Corpus:
     dropped: Counter[str] = Counter()
     rows = sentfin_rows(folder / "sentfin.csv", dropped)
     rows += finentity_rows(folder / "finentity.json", dropped)
-    rows += twitter_rows(folder / "twitter_financial_news.csv", dropped)
     return Corpus(tuple(distinct(rows, dropped)), dict(sorted(dropped.items())))
 
 
@@ -295,44 +235,6 @@ def split_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:
     for row in examples:
         parts[split_of(row.headline)].append(row)
     return parts
-
-
-def rename_pool(examples: Iterable[Example]) -> list[str]:
-    """Return the names that may stand in for another: capitalised targets of the rows, and chip companies.
-
-    The chip names make up half of the pool's weight.
-    """
-    names = sorted({row.target for row in examples if _can_be_renamed(row)} - set(CHIP_NAMES))
-    chips = [CHIP_NAMES[index % len(CHIP_NAMES)] for index in range(max(len(names), len(CHIP_NAMES)))]
-    return names + chips
-
-
-def rename_target(row: Example, pool: Sequence[str], rng: np.random.Generator) -> Example:
-    """Return the row with another company's name in headline and target.
-
-    Parameters
-    ----------
-    row : Example
-        Returned unchanged when its target does not stand in its headline as capitalised words, or when the
-        name drawn already stands there.
-    pool : sequence of str
-        Names to draw from.
-    rng : numpy Generator
-        Source of chance.
-    """
-    name = pool[int(rng.integers(len(pool)))]
-    if not _can_be_renamed(row) or name.casefold() in row.headline.casefold():
-        return row
-    headline = _whole_words(row.target).sub(lambda _: name, row.headline)
-    return replace(row, headline=headline, target=name)
-
-
-def _can_be_renamed(row: Example) -> bool:
-    return row.target[:1].isupper() and _whole_words(row.target).search(row.headline) is not None
-
-
-def _whole_words(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
 
 def _csv_records(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -76,7 +76,7 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
 
 def pretrain(
     titles: Sequence[str], out: Path, *, epochs: int = 1, batch_size: int = 256, rate: float = 1e-3, seed: int = 1,
-    masked_share: float = 0.2, start: Path | None = None,
+    masked_share: float = 0.2,
 ) -> None:  # fmt: skip
     """Train an encoder to fill in masked characters and write its folder.
 
@@ -90,17 +90,17 @@ def pretrain(
         Passes, texts per step, peak learning rate of AdamW (linear warm-up over 5%, linear decay), seed of all chance.
     masked_share : float
         Share of the characters to fill in; of those 80% are masked, 10% replaced, 10% left.
-    start : Path, optional
-        Folder of an encoder to go on from, with its vocabulary; without, a fresh one of `SHAPE`.
     """
     import torch
-    from tokenizers import Tokenizer
+    from transformers import BertConfig, BertModel
 
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    tokenizer = Tokenizer.from_file(str(start / "tokenizer.json")) if start else build_tokenizer(titles)
+    tokenizer = build_tokenizer(titles)
     size = tokenizer.get_vocab_size()
-    encoder = _encoder(size, start)
+    shape: Any = {**SHAPE, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = BertConfig(vocab_size=size, pad_token_id=0, **shape)
+    encoder = BertModel(config, add_pooling_layer=False)
     head = torch.nn.Sequential(torch.nn.Linear(256, 256), torch.nn.GELU(), torch.nn.LayerNorm(256))
     bias = torch.nn.Parameter(torch.zeros(size))
     parameters = [*encoder.parameters(), *head.parameters(), bias]
@@ -133,15 +133,6 @@ def pretrain(
     tokenizer.save(str(out / "tokenizer.json"))
     encoder.save_pretrained(out, safe_serialization=True)
     (out / "pretraining.json").write_text(json.dumps({"texts": len(titles), "steps": step, "loss": round(running, 4)}))
-
-
-def _encoder(size: int, start: Path | None) -> Any:
-    from transformers import BertConfig, BertModel
-
-    shape: Any = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    if start:
-        return BertModel.from_pretrained(start, add_pooling_layer=False, use_safetensors=True, **shape)
-    return BertModel(BertConfig(vocab_size=size, pad_token_id=0, **SHAPE, **shape), add_pooling_layer=False)
 
 
 def _batches(encoded: Sequence[Sequence[int]], size: int, rng: np.random.Generator) -> Iterable[Any]:

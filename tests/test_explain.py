@@ -209,6 +209,13 @@ def test_readable_text_is_plain_and_aligned_where_piped(run) -> None:
     assert err == "1 without a reading: names no issuer and is not about chips\n"
 
 
+def test_a_text_without_end_does_not_flood_the_terminal(run) -> None:
+    code, out, _ = run("x" * 10_000)
+    assert code == 0
+    assert len(out) < 1_000
+    assert "longer than 1,000 characters" in out
+
+
 def test_masked_and_day_reach_the_reader(run, model: FakeModel) -> None:
     run("--json", "--masked", "AMD sues Intel")
     assert {item.text for item in model.asked} == {"TARGET sues OTHER", "OTHER sues TARGET"}

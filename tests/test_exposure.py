@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
-from chipwire.signals.exposure import COLUMNS, EVENTS, MIN_LEAN, MIN_P_EVENT, infer_direction, load_exposures
+from chipwire.signals.exposure import COLUMNS, EVENTS, LEAST_LEAN, LEAST_MOVED, infer_direction, load_exposures
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
 HEADER = ",".join(COLUMNS)
@@ -84,7 +84,7 @@ def test_facts(title: str, event: str, named: tuple[str, ...], expected: Mapping
 
 
 def test_value_and_probabilities_follow_the_formula() -> None:
-    events, direction = {"chip_sale_ban": 0.8, "probe": 0.15, "none": 0.05}, (0.7, 0.1, 0.2)
+    events, direction = {"chip_sale_ban": 0.8, "none": 0.2}, (0.7, 0.1, 0.2)
     readings = load_exposures().read("Curbs on GPU sales to China widen", (), events, direction)
     assert len({reading.issuer for reading in readings}) == len(readings) > 0
     for reading in readings:
@@ -95,6 +95,26 @@ def test_value_and_probabilities_follow_the_formula() -> None:
         assert positive - negative == pytest.approx(reading.value)
         assert reading.event == "chip_sale_ban"
         assert reading.reason
+
+
+def test_what_is_said_of_the_named_tells_whether_the_event_happens() -> None:
+    title, events, direction = "Curbs on GPU sales to China: Nvidia speaks", {"chip_sale_ban": 1.0}, (0.65, 0.0, 0.35)
+    alone = load_exposures().read(title, ("NVIDIA",), events, direction)
+    told = load_exposures().read(title, {"NVIDIA": (0.1, 0.0, 0.9)}, events, direction)
+    before, after = ({one.issuer: one for one in found}["CAMBRICON"] for found in (alone, told))
+    assert before.value == pytest.approx((0.65 - 0.35) * before.relevance)
+    # Bayes: a ban makes bad news for Nvidia likely (0.1 was said), its contrary good news (0.9 was said).
+    happens, averted = 0.65 * 0.1, 0.35 * 0.9
+    assert after.value == pytest.approx((happens - averted) / (happens + averted) * after.relevance)
+    assert after.reason.startswith("averted or undone: ")
+    assert not before.reason.startswith("averted")
+
+
+def test_a_named_issuer_that_is_not_moved_tells_nothing() -> None:
+    title, events, direction = "Curbs on GPU sales to China: Nvidia speaks", {"chip_sale_ban": 1.0}, (0.7, 0.1, 0.2)
+    alone = load_exposures().read(title, ("NVIDIA",), events, direction)
+    told = load_exposures().read(title, {"NVIDIA": (0.0, 1.0, 0.0)}, events, direction)
+    assert [one.value for one in told] == pytest.approx([one.value for one in alone])
 
 
 def test_a_relation_does_not_hold_before_it_was_known() -> None:
@@ -115,11 +135,11 @@ def test_domestic_ai_chips_are_no_alternative_before_they_exist() -> None:
 @pytest.mark.parametrize(
     ("events", "direction"),
     [
-        ({"none": 0.9, "chip_sale_ban": 0.1}, FOR),
-        ({"chip_sale_ban": MIN_P_EVENT - 0.01, "none": 0.2}, FOR),
-        ({"chip_sale_ban": 0.9}, (0.1, 0.8, 0.1)),
-        ({"chip_sale_ban": 0.9}, (0.45, 0.1, 0.45)),
-        ({"chip_sale_ban": 0.9}, (0.45 + MIN_LEAN / 2, 0.3 - MIN_LEAN, 0.46 - MIN_LEAN / 2 + 0.1)),
+        ({"none": 1 - LEAST_MOVED / 2, "chip_sale_ban": LEAST_MOVED / 2}, FOR),
+        ({"chip_sale_ban": 0.02, "none": 0.98}, FOR),
+        ({"chip_sale_ban": 0.9, "none": 0.1}, (LEAST_MOVED / 3, 1 - LEAST_MOVED / 2, LEAST_MOVED / 6)),
+        ({"chip_sale_ban": 0.9, "none": 0.1}, (0.45, 0.1, 0.45)),
+        ({"chip_sale_ban": 1.0}, (0.5 + 0.49 * LEAST_LEAN, 0.0, 0.5 - 0.49 * LEAST_LEAN)),
         ({"unheard_of": 0.9}, FOR),
         ({}, FOR),
     ],
@@ -170,7 +190,7 @@ def test_properties(title: str, named: list[str], event: str, p: float, a: float
         assert one.value == pytest.approx(-other.value)
         assert all(-1e-12 <= q <= 1 + 1e-12 for q in one.probabilities)
         assert sum(one.probabilities) == pytest.approx(1)
-        assert one.reason == other.reason
+        assert one.reason.removeprefix("averted or undone: ") == other.reason.removeprefix("averted or undone: ")
     assert table.read(title, set(named), events, (p_for, b, p_against)) == there
 
 

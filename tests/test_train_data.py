@@ -5,14 +5,12 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from chipwire.signals import train_data
-from chipwire.signals.train_data import GENERIC_TARGET, Example
+from chipwire.signals.train_data import Example
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 
@@ -139,36 +137,17 @@ def test_finentity_spans_and_shifted_spans(tmp_path):
     assert dropped == {"finentity: span not in text": 1, "finentity: unknown label": 1}
 
 
-def test_twitter_target_is_the_cashtag_or_generic(tmp_path):
-    path = write_csv(
-        tmp_path / "twitter.csv",
-        ["text", "label"],
-        ["$ACM $BLT - Acme cut at broker https://t.co/1", "0"],
-        ["Acme beats by $2 a share", "1"],
-        ["Acme names chair", "2"],
-        ["Acme?", "7"],
-    )
-    dropped = Counter()
-    rows = train_data.twitter_rows(path, dropped)
-    assert [(row.headline, row.target, row.label) for row in rows] == [
-        ("$ACM $BLT - Acme cut at broker", "ACM", NEGATIVE),
-        ("Acme beats by $2 a share", GENERIC_TARGET, POSITIVE),
-        ("Acme names chair", GENERIC_TARGET, NEUTRAL),
-    ]
-    assert dropped == {"twitter: unknown label": 1}
-
-
 def test_a_missing_column_is_named(tmp_path):
-    path = write_csv(tmp_path / "twitter.csv", ["tweet", "label"], ["Acme", "1"])
-    with pytest.raises(ValueError, match="no column 'text'"):
-        train_data.twitter_rows(path, Counter())
+    path = write_csv(tmp_path / "sentfin.csv", ["Headline", "Decisions"], ["Acme", "{}"])
+    with pytest.raises(ValueError, match="no column 'Title'"):
+        train_data.sentfin_rows(path, Counter())
 
 
 def test_an_open_quote_is_an_error(tmp_path):
-    path = tmp_path / "twitter.csv"
-    path.write_text('text,label\n"Acme up,1\nBolt down,0\n', encoding="utf-8")
+    path = tmp_path / "sentfin.csv"
+    path.write_text('Title,Decisions\n"Acme up,{}\nBolt down,{}\n', encoding="utf-8")
     with pytest.raises(csv.Error):
-        train_data.twitter_rows(path, Counter())
+        train_data.sentfin_rows(path, Counter())
 
 
 def test_corpus_counts_repeats_and_contradictions(tmp_path):
@@ -181,21 +160,19 @@ def test_corpus_counts_repeats_and_contradictions(tmp_path):
         ["4", "Bolt in the dock", "{'Bolt': 'neutral'}", "4"],
     )
     write_finentity(tmp_path / "finentity.json", ("Acme gains ground", [(0, 4, "Acme", "Positive")]))
-    write_csv(tmp_path / "twitter_financial_news.csv", ["text", "label"], ["https://t.co/1", "2"])
     corpus = train_data.load_corpus(tmp_path)
     assert corpus.examples == (Example("Acme gains ground", "Acme", POSITIVE, "sentfin"),)
     assert corpus.dropped == {
         "finentity: repeated": 1,
         "sentfin: contradictory labels": 2,
         "sentfin: repeated": 1,
-        "twitter: too short": 1,
     }
 
 
 def test_no_headline_stands_in_two_splits():
     rows = [
         Example(f"Acme item {number % 400}", f"Target{number}", NEUTRAL, source)
-        for number, source in enumerate(("sentfin", "finentity", "twitter") * 300)
+        for number, source in enumerate(("sentfin", "finentity") * 450)
     ]
     parts = train_data.split_corpus(rows)
     keys = {name: {train_data.headline_key(row.headline) for row in part} for name, part in parts.items()}
@@ -204,30 +181,3 @@ def test_no_headline_stands_in_two_splits():
     assert not keys["train"] & keys["validation"]
     assert not keys["train"] & keys["test"]
     assert not keys["validation"] & keys["test"]
-
-
-def test_renaming_changes_headline_and_target_alike():
-    row = Example("Acme sues Acme Mills over Acmes", "Acme", NEGATIVE, "sentfin")
-    renamed = train_data.rename_target(row, ["Bolt"], np.random.default_rng(0))
-    assert renamed == replace(row, headline="Bolt sues Bolt Mills over Acmes", target="Bolt")
-
-
-@pytest.mark.parametrize(
-    ("headline", "target"),
-    [
-        ("Acme sues Bolt", "Acme"),  # the only name to draw already stands there
-        ("mills rest", "mills"),  # no proper name
-        ("Acmes rest", "Acme"),  # not as a word of its own
-        ("Acme rests", GENERIC_TARGET),
-    ],
-)
-def test_renaming_leaves_other_rows_alone(headline, target):
-    row = Example(headline, target, NEUTRAL, "sentfin")
-    assert train_data.rename_target(row, ["Bolt"], np.random.default_rng(0)) == row
-
-
-def test_rename_pool_is_half_chip_companies():
-    rows = [Example(f"Firm{number} rests", f"Firm{number}", NEUTRAL, "sentfin") for number in range(46)]
-    pool = train_data.rename_pool(rows)
-    chips = sum(name in train_data.CHIP_NAMES for name in pool)
-    assert chips * 2 == len(pool)
