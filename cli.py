@@ -263,6 +263,7 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--capital", type=float, default=1_000_000, show_default=True)
 @click.option("--currency", default="USD", show_default=True, help="Base currency.")
 @click.option("--fill", type=click.Choice(["open", "close"]), default="open", show_default=True)
+@click.option("--interval", default="1d", show_default=True, help="Of the bars traded on: 1d, 1h, 30m, ...")
 @click.option("--instruments", help="Comma-separated [default: all shares with bars in the span].")
 @click.option("--benchmarks", help="Comma-separated, shown beside the result.")
 @click.option("--slippage-bps", type=float, default=5.0, show_default=True)

@@ -165,14 +165,50 @@ def coverage(mic: str) -> tuple[date, date]:
     return first, last
 
 
+def lunch_breaks(known: Auctions) -> tuple[Instants, Instants]:
+    """Return the start and the end of each session's lunch break, UTC, shape (n,); NaT where there is none.
+
+    A session that the library does not know has the break of the last one before, by the venue's clock.
+    """
+    session, start, end = _all_breaks(known.venue)
+    row = np.maximum(np.searchsorted(session, known.session, side="right") - 1, 0)
+    found = []
+    for times in (start[row], end[row]):
+        for i in np.flatnonzero((session[row] != known.session) & ~np.isnat(times)):
+            times[i] = _on_day(times[i].item(), known.session[i].item(), ZoneInfo(venue(known.venue).zone))
+        found.append(times)
+    none = ~(found[0] < known.close_at)
+    for times in found:
+        times[none] = np.datetime64("NaT")
+    return found[0], found[1]
+
+
+@cache
+def _all_breaks(mic: str) -> tuple[Days, Instants, Instants]:
+    with _quiet():
+        schedule = _calendar(mic).schedule
+        session = schedule.index.to_numpy().astype("datetime64[D]")
+        start, end = (
+            schedule[name].dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+            for name in ("break_start", "break_end")
+        )
+    return session, start, end
+
+
+@cache
+def _calendar(mic: str) -> Any:
+    """Whole coverage at once: asking for one span after another would build a calendar for each."""
+    first, last = coverage(mic)
+    with _quiet():
+        return _library().get_calendar(venue(mic).calendar, start=first.isoformat(), end=last.isoformat())
+
+
 @cache
 def _all_auctions(mic: str) -> Auctions:
     """Everything that is known of a venue; a build takes 0.1 to 2 s and is done once a process."""
     facts = venue(mic)
-    first, last = coverage(mic)
+    calendar = _calendar(mic)
     with _quiet():
-        # Whole coverage at once: asking for one span after another would build a calendar for each.
-        calendar = _library().get_calendar(facts.calendar, start=first.isoformat(), end=last.isoformat())
         schedule = calendar.schedule
         session = schedule.index.to_numpy().astype("datetime64[D]")
         open_at, close_at = (

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.bar_grid import INTERVALS
 from chipwire.data.calendars import venue
 from chipwire.data.errors import BadParameter, DuplicateColumns, InputError, UnreadableInput, WrongInstrument
 from chipwire.data.errors import did_you_mean as nearest
@@ -47,7 +48,6 @@ _STAMP = re.compile(
     r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|(\d{2})(\d{2}))"
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?"
 )
-_INTERVALS = {1: "1m", 2: "2m", 5: "5m", 10: "10m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h"}
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2049, 12, 31)
 
 
@@ -360,9 +360,10 @@ def _times(
     steps = np.diff(np.unique(starts_at)).astype("timedelta64[m]").astype(np.int64)
     # The usual step: nights, lunch and a first half hour make the others.
     usual = int(np.bincount(steps[steps <= 1440]).argmax()) if len(steps[steps <= 1440]) else 0
-    if usual not in _INTERVALS:
-        raise UnreadableInput(file, f"bars are {usual} minutes apart; known are {', '.join(_INTERVALS.values())}, 1d")
-    return _INTERVALS[usual], session, starts_at
+    known = {minutes: name for name, minutes in INTERVALS.items()}
+    if usual not in known:
+        raise UnreadableInput(file, f"bars are {usual} minutes apart; known are {', '.join(INTERVALS)}, 1d")
+    return known[usual], session, starts_at
 
 
 def parse_stamps(column: NDArray[Any]) -> list[datetime | str]:

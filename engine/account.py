@@ -66,6 +66,7 @@ class Account:
         self._fees = fee_table
         self._rules = market_rules
         self._holdings = [_Holdings(len(venue.instruments)) for venue in market.venues]
+        self._day_limits: dict[int, tuple[int, tuple[Floats, Floats, Floats]]] = {}
         self._day = {"costs": 0.0, "borrow": 0.0, "dividends": 0.0}
         self._terms = AuctionTerms(settings.slippage_bps, settings.impact, settings.participation, settings.leverage)
         for venue, own in zip(market.venues, self._holdings, strict=True):
@@ -133,19 +134,26 @@ class Account:
     # --- what happens to it ------------------------------------------------------------------------------
 
     def begin(self, venue: int, session: int, instant: np.datetime64) -> None:
-        """Begin a venue's session: borrow cost since the last one, corporate actions, locks released."""
+        """Begin a venue's session: borrow cost since the last one, corporate actions, locks released.
+
+        With bars finer than a day a later bar of the same session begins nothing.
+        """
         own, place = self._holdings[venue], self.market.venues[venue]
         if own.session >= session:
             return
-        if own.session >= 0:
-            self._pay_borrow(venue, own.session, session, instant)
-        own.session = session
+        before, own.session = own.session, session
+        if before >= place.day_start[session]:
+            return
+        if before >= 0:
+            self._pay_borrow(venue, before, session, instant)
         own.bought_today[:] = 0.0
         for (when, column), actions in place.actions.items():
             if when == session:
                 for action in actions:
                     self._apply(venue, column, action, instant)
-        for dead in np.flatnonzero((own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < session)):
+        for dead in np.flatnonzero(
+            (own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < place.day_number[session])
+        ):
             self._close_dead(venue, int(dead), instant)
 
     def mark(self, venue: int, session: int, auction: str) -> None:
@@ -228,8 +236,15 @@ class Account:
         )
 
     def _limits(self, venue: int, session: int) -> tuple[Floats, Floats, Floats]:
-        """Return the session's lower and upper limits and ticks."""
+        """Return the session's lower and upper limits and ticks, from the last close of the day before."""
         place = self.market.venues[venue]
+        start = int(place.day_start[session])
+        known = self._day_limits.get(venue)
+        if known is None or known[0] != start:
+            known = self._day_limits[venue] = (start, self._limits_of_day(place, start))
+        return known[1]
+
+    def _limits_of_day(self, place: VenueMarket, session: int) -> tuple[Floats, Floats, Floats]:
         day = place.session[session].item()
         previous = known_close(place, session, through=session)
         fractions, ticks = [], []
@@ -354,7 +369,7 @@ def known_close(place: VenueMarket, before: int, through: int) -> Floats:
 
 
 def session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:
-    """Return 1 for the first session of a listing; None where its start lies before the known sessions."""
+    """Return 1 in the first session of a listing; None where its start lies before the known sessions."""
     if listed_on is None or place.session[0].item() > listed_on:
         return None
-    return session - int(np.searchsorted(place.session, np.datetime64(listed_on, "D"))) + 1
+    return int(place.day_number[session] - np.searchsorted(place.days, np.datetime64(listed_on, "D"))) + 1

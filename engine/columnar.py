@@ -29,7 +29,7 @@ from chipwire.engine.settings import Settings
 __all__ = ["BlockResult", "LedgerState", "Plan", "TargetSource", "Weights", "make_plan", "run_columnar"]
 
 Keep = Literal["metrics", "equity", "ledger"]
-_COMMON = ("start", "end", "currency", "fill", "instruments")
+_COMMON = ("start", "end", "currency", "fill", "instruments", "interval")
 
 
 @dataclass(frozen=True)

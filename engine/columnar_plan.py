@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.errors import DomainError
 from chipwire.data.fees import FeeTable
 from chipwire.data.market_rules import MarketRules
 from chipwire.engine.account import DEAD_AFTER_SESSIONS, known_close
@@ -77,8 +78,15 @@ class Plan:
 def make_plan(market: Market, settings: Settings, fee_table: FeeTable, market_rules: MarketRules) -> Plan:
     """Work out the events of a run and the rules that hold at each.
 
-    Only `fill` is read from the settings.
+    Only `fill` and `interval` are read from the settings.
+
+    Raises
+    ------
+    DomainError
+        The bars are finer than a day.
     """
+    if settings.interval != "1d":
+        raise DomainError(f"the columnar engine takes daily bars, not {settings.interval}; use --engine backtrader")
     facts, stop = [], 0
     for place in market.venues:
         rows = slice(stop, stop + len(place.instruments))

@@ -1,5 +1,5 @@
 SELECT instrument, max(session)
 FROM bar
-WHERE interval = '1d' AND list_contains($instruments, instrument)
+WHERE interval = $interval AND list_contains($instruments, instrument)
 GROUP BY instrument
 ORDER BY instrument

@@ -1,4 +1,4 @@
-"""What a run trades in: each venue's sessions, auctions and bars as arrays, FX known at an instant, actions.
+"""What a run trades in: each venue's sessions, bars and when they are known as arrays, FX at an instant, actions.
 
 Nothing is dropped to align venues: each has its own sessions, and all auctions are put into one order in UTC.
 """
@@ -9,10 +9,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.bar_grid import BREATH, BarGrid, fitting_grid
 from chipwire.data.calendars import auctions
 from chipwire.data.calendars import venue as venue_facts
 from chipwire.data.errors import DomainError, NothingToDo
@@ -40,16 +42,22 @@ class Action:
 class VenueMarket:
     """One venue's sessions and its instruments' bars; matrices are (sessions, instruments), NaN without a bar.
 
+    With bars finer than a day each of them stands where a session does: a row is a bar, and `session` says of which
+    day, so that a day has several rows.
+
     Attributes
     ----------
     first : int
-        Index of the run's first session; earlier ones are history.
+        Index of the run's first row; earlier ones are history.
+    session : ndarray of datetime64[D]
+        Rising.
     open_at, close_at, decide_at : ndarray of datetime64[us]
         UTC.
     actions : mapping
-        By (session, instrument), those that the bars do not contain already.
+        By (row, instrument), those that the bars do not contain already; at a session's first row.
     last_bar : ndarray of int
-        Session of each instrument's last bar in the warehouse; past the end where it lies after the run.
+        Number among `days` of the session of each instrument's last bar in the warehouse; past the end where it lies
+        after the run.
     """
 
     mic: str
@@ -66,6 +74,21 @@ class VenueMarket:
     volume: Floats
     actions: Mapping[tuple[int, int], tuple[Action, ...]]
     last_bar: NDArray[np.intp]
+
+    @cached_property
+    def days(self) -> Days:
+        """The sessions, each once."""
+        return np.unique(self.session)
+
+    @cached_property
+    def day_number(self) -> NDArray[np.intp]:
+        """Number among `days` of each row's session; with daily bars that of the row."""
+        return np.searchsorted(self.days, self.session)
+
+    @cached_property
+    def day_start(self) -> NDArray[np.intp]:
+        """First row of each row's session; with daily bars the row itself."""
+        return np.searchsorted(self.session, self.session)
 
 
 @dataclass(frozen=True)
@@ -155,13 +178,14 @@ def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) ->
 
 def _choose(warehouse: Warehouse, universe: Universe, settings: Settings) -> list[Instrument]:
     found = warehouse.rows(
-        "SELECT DISTINCT instrument FROM bar WHERE interval = '1d' AND session BETWEEN ? AND ?",
-        [settings.start, settings.end],
+        "SELECT DISTINCT instrument FROM bar WHERE interval = ? AND session BETWEEN ? AND ?",
+        [settings.interval, settings.start, settings.end],
     )
     present = {row[0] for row in found}
+    bars = "daily bars" if settings.interval == "1d" else f"{settings.interval} bars"
     if not present:
         raise NothingToDo(
-            f"there are no daily bars from {settings.start} to {settings.end}",
+            f"there are no {bars} from {settings.start} to {settings.end}",
             "ingest some with 'chipwire ingest prices PATH' or choose another --start and --end",
         )
     if not settings.instruments:
@@ -175,7 +199,7 @@ def _choose(warehouse: Warehouse, universe: Universe, settings: Settings) -> lis
             raise DomainError(f"instrument '{symbol}' is an index and cannot be traded; choose a fund or a share")
         if symbol not in present:
             raise DomainError(
-                f"instrument '{symbol}' has no daily bars from {settings.start} to {settings.end}; "
+                f"instrument '{symbol}' has no {bars} from {settings.start} to {settings.end}; "
                 "ingest them or leave it out of --instruments"
             )
     return [universe.instrument(symbol) for symbol in sorted(set(settings.instruments))]
@@ -185,7 +209,7 @@ def _until_last_bar(
     warehouse: Warehouse, chosen: Sequence[Instrument], settings: Settings, warnings: list[str]
 ) -> Settings:
     """End the run with the last bar that any instrument has: after it there is nothing to trade on."""
-    names = {"instruments": [instrument.symbol for instrument in chosen]}
+    names = {"interval": settings.interval, "instruments": [instrument.symbol for instrument in chosen]}
     ends = [row[1] for row in warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), names)]
     if max(ends) >= settings.end:
         return settings
@@ -204,45 +228,56 @@ def _load_venue(
 ) -> VenueMarket:
     symbols = [instrument.symbol for instrument in instruments]
     calendar = auctions(mic, settings.start - timedelta(days=HISTORY_DAYS), settings.end)
-    span = {"instruments": symbols, "start": calendar.session[0].item(), "end": settings.end}
+    names = {"instruments": symbols, "interval": settings.interval}
+    span = {**names, "start": calendar.session[0].item(), "end": settings.end}
     bars = warehouse.arrow(load_sql("chipwire.engine", "bars.sql"), span).to_pydict()
-    row = np.searchsorted(calendar.session, np.array(bars["session"], dtype="datetime64[D]"))
+    starts_at = np.array(bars["starts_at"], dtype="datetime64[us]")
+    grid = fitting_grid(calendar, settings.interval, np.array(bars["instrument"]), starts_at)
+    row = np.searchsorted(grid.starts_at, starts_at)
     column = np.array([symbols.index(symbol) for symbol in bars["instrument"]], dtype=np.int64)
-    on_calendar = np.zeros(len(row), dtype=bool)
-    inside = row < len(calendar)
-    on_calendar[inside] = calendar.session[row[inside]] == np.array(bars["session"], dtype="datetime64[D]")[inside]
-    if not on_calendar.all():
-        warnings.append(f"{mic}: {int((~on_calendar).sum())} bars lie outside the calendar's sessions and are not used")
+    on_grid = np.isin(starts_at, grid.starts_at)
+    if not on_grid.all():
+        where = "sessions" if settings.interval == "1d" else f"sessions or start off the grid of {settings.interval}"
+        warnings.append(f"{mic}: {int((~on_grid).sum())} bars lie outside the calendar's {where} and are not used")
     matrices = {}
     for name in ("open", "high", "low", "close", "volume"):
-        matrix = np.full((len(calendar), len(symbols)), np.nan)
+        matrix = np.full((len(grid), len(symbols)), np.nan)
         values = np.array(bars[name], dtype=np.float64)
-        matrix[row[on_calendar], column[on_calendar]] = values[on_calendar]
+        matrix[row[on_grid], column[on_grid]] = values[on_grid]
         matrices[name] = matrix
     for symbol in sorted({s for s, kind in zip(bars["instrument"], bars["adjustment"], strict=True) if kind != "none"}):
         kind = bars["adjustment"][bars["instrument"].index(symbol)]
         if kind == "split+dividend" and mic == "XSHG":
             warnings.append(f"{symbol}: bars are dividend-adjusted; lots and price limits are not exact on them")
-    actions = _load_actions(warehouse, symbols, bars, calendar.session)
-    facts = venue_facts(mic)
-    minutes = settings.cutoff_minutes
-    if minutes is None:
-        minutes = facts.cutoff_open if settings.fill == "open" else facts.cutoff_close
-    auction_at = calendar.open_at if settings.fill == "open" else calendar.close_at
-    decide_at = auction_at - np.timedelta64(round(minutes * 60_000_000), "us")
+    actions = _load_actions(warehouse, symbols, bars, grid.session)
+    decide_at = _decisions(mic, grid, settings)
     digest.update(repr((instruments, sorted(actions.items()))).encode())
     for matrix in matrices.values():
         digest.update(matrix.tobytes())
-    digest.update(decide_at.tobytes() + calendar.open_at.tobytes() + calendar.close_at.tobytes())
-    first = int(np.searchsorted(calendar.session, np.datetime64(settings.start, "D")))
-    ends = dict(warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), {"instruments": symbols}))
+    digest.update(decide_at.tobytes() + grid.open_at.tobytes() + grid.close_at.tobytes())
+    first = int(np.searchsorted(grid.session, np.datetime64(settings.start, "D")))
+    ends = dict(warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), names))
     last_bar = np.searchsorted(calendar.session, np.array([ends[s] for s in symbols], dtype="datetime64[D]"))
     # Whether a silence is an end; on which later day it ended is no part of the run.
     digest.update(np.minimum(last_bar, len(calendar) - 1).tobytes())
     return VenueMarket(
-        mic, instruments, first, calendar.session, calendar.open_at, calendar.close_at, decide_at,
+        mic, instruments, first, grid.session, grid.open_at, grid.close_at, decide_at,
         actions=actions, last_bar=last_bar, **matrices,
     )  # fmt: skip
+
+
+def _decisions(mic: str, grid: BarGrid, settings: Settings) -> Instants:
+    """Return when is decided on each row: a cut-off before its auction, just before a bar within the session.
+
+    There the close of the bar before is known, and what is published at the bar's very first instant is not.
+    """
+    facts, minutes = venue_facts(mic), settings.cutoff_minutes
+    if minutes is None:
+        minutes = facts.cutoff_open if settings.fill == "open" else facts.cutoff_close
+    auction_at = grid.open_at if settings.fill == "open" else grid.close_at
+    cutoff = np.timedelta64(round(minutes * 60_000_000), "us")
+    decisions: Instants = auction_at - np.where(grid.first, cutoff, BREATH)
+    return decisions
 
 
 def _load_actions(
@@ -298,6 +333,7 @@ def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]
             f"there is no FX rate from {currency} to {fx.base} before {decisions[0]} UTC; ingest earlier rates or "
             "choose a later --start"
         )
-    stale = sum(fx.age_days(currency, instant) > 5.0 for instant in decisions)
+    opening = venue.decide_at[np.unique(venue.day_start[venue.first :])]
+    stale = sum(fx.age_days(currency, instant) > 5.0 for instant in opening)
     if stale:
         warnings.append(f"{venue.mic}: {stale} sessions use a {currency} rate older than five days (last known)")

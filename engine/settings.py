@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from chipwire.data.bar_grid import INTERVALS
 from chipwire.data.errors import BadParameter
 
 FILLS = ("open", "close")
@@ -30,7 +31,8 @@ class Settings:
     latency_minutes : float
         A headline is known this long after its ``available_at``.
     cutoff_minutes : float or None
-        Minutes before the auction at which is decided, 1 to 120; None: each venue's own.
+        Minutes before the auction at which is decided, 1 to 120; None: each venue's own. With bars finer than a day,
+        before the opening auction; within the session is decided just before each bar.
     band : float
         Part of equity by which an order must change a position to be sent; an exit is always sent.
     slippage_bps : float
@@ -43,6 +45,8 @@ class Settings:
         Largest sum of |position values| over equity that orders may lead to.
     benchmarks : tuple of str
         Shown beside the result.
+    interval : str
+        Of the bars traded on: ``1d``, or finer (`chipwire.data.bar_grid.INTERVALS`), which fill at the open only.
     """
 
     start: date
@@ -59,12 +63,17 @@ class Settings:
     participation: float = 0.1
     leverage: float = 1.0
     benchmarks: tuple[str, ...] = DEFAULT_BENCHMARKS
+    interval: str = "1d"
 
     def __post_init__(self) -> None:
         if self.start > self.end:
             raise BadParameter("start", self.start.isoformat(), f"it must not lie after end={self.end.isoformat()}")
         if self.fill not in FILLS:
             raise BadParameter("fill", self.fill, "open or close")
+        if self.interval not in ("1d", *INTERVALS):
+            raise BadParameter("interval", self.interval, f"1d or one of {', '.join(INTERVALS)}")
+        if self.interval != "1d" and self.fill != "open":
+            raise BadParameter("fill", self.fill, f"open with {self.interval} bars: each order fills at a bar's open")
         _within("capital", self.capital, 1e-6, 1e15)
         _within("latency_minutes", self.latency_minutes, 0, 525_600)
         _within("band", self.band, 0, 1)

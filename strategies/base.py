@@ -144,7 +144,10 @@ class View(Protocol):
         ...
 
     def prices(self, instrument: str, sessions: int) -> pd.DataFrame:
-        """Return the last `sessions` bars that are over: ``session, open, high, low, close, volume``."""
+        """Return the last `sessions` bars that are over: ``session, open, high, low, close, volume``.
+
+        In a run on bars finer than a day, as many of these.
+        """
         ...
 
     def last_price(self, instrument: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chipwire.data.calendars import auctions
+from chipwire.data.calendars import auctions, venue
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.data.universe import load_universe
@@ -107,6 +107,23 @@ class World:
                 "instrument": symbol, "interval": "1d", "session": days, "starts_at": days, "open": opens,
                 "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes,
                 "volume": volumes, "adjustment": adjustment, "batch_id": 1,
+            }
+        )  # fmt: skip
+        self.warehouse.insert("bar", frame)
+        return self
+
+    def finer(self, symbol, prices, interval="1h", volume=DEEP, adjustment="none"):
+        """Add bars finer than a day: by start in UTC (to the minute) a price, or (open, close)."""
+        pairs = [price if isinstance(price, tuple) else (price, price) for price in prices.values()]
+        opens, closes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        starts = pd.to_datetime(list(prices), format="ISO8601")
+        zone = venue(UNIVERSE.instrument(symbol).venue).zone
+        frame = pd.DataFrame(
+            {
+                "instrument": symbol, "interval": interval, "starts_at": starts,
+                "session": starts.tz_localize("UTC").tz_convert(zone).tz_localize(None).normalize(), "open": opens,
+                "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes,
+                "volume": volume, "adjustment": adjustment, "batch_id": 1,
             }
         )  # fmt: skip
         self.warehouse.insert("bar", frame)

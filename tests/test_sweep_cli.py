@@ -265,8 +265,8 @@ def test_progress_is_a_line_with_rate_and_time_left_where_piped(monkeypatch, cap
         assert advance is None
 
 
-def test_every_setting_but_the_benchmarks_can_vary():
-    assert {field.name for field in fields(Settings)} - SWEPT.keys() == {"benchmarks"}
+def test_every_setting_but_benchmarks_and_interval_can_vary():
+    assert {field.name for field in fields(Settings)} - SWEPT.keys() == {"benchmarks", "interval"}
 
 
 def test_runs_side_by_side(run):
