@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from chipwire.data.calendars import Auctions, Days, Instants, lunch_breaks, venue
 from chipwire.data.errors import DomainError
-
-INTERVALS = {"1m": 1, "2m": 2, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240}
-"""Minutes of a bar finer than a day, by its name."""
+from chipwire.data.intervals import INTERVALS
 
 BREATH = np.timedelta64(1, "ms")
 """A bar that another follows ends so long before its full time: its last trade is before the next one's first."""

@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.bar_grid import INTERVALS
 from chipwire.data.calendars import venue
 from chipwire.data.errors import BadParameter, DuplicateColumns, InputError, UnreadableInput, WrongInstrument
 from chipwire.data.errors import did_you_mean as nearest
+from chipwire.data.intervals import INTERVALS
 from chipwire.data.tables import Reject, Table
 from chipwire.data.universe import Instrument, Universe
 

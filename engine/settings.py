@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from chipwire.data.bar_grid import INTERVALS
 from chipwire.data.errors import BadParameter
+from chipwire.data.intervals import INTERVALS
 
 FILLS = ("open", "close")
 DEFAULT_BENCHMARKS = ("SOX", "588000.SS", "HSTECH", "SPY")
@@ -46,7 +46,7 @@ class Settings:
     benchmarks : tuple of str
         Shown beside the result.
     interval : str
-        Of the bars traded on: ``1d``, or finer (`chipwire.data.bar_grid.INTERVALS`), which fill at the open only.
+        Of the bars traded on: ``1d``, or finer (`chipwire.data.intervals.INTERVALS`), which fill at the open only.
     """
 
     start: date
