@@ -18,10 +18,10 @@ from chipwire.engine.account import utc
 from chipwire.engine.blind import How, blind_market, blind_signals
 from chipwire.engine.event import run_event_driven
 from chipwire.engine.market import Market, load_market
+from chipwire.engine.panels import DuckPanels
 from chipwire.engine.records import Target
 from chipwire.engine.settings import Settings
 from chipwire.engine.view import SignalBook, load_signals
-from chipwire.engine.view_panels import ViewPanels
 from chipwire.signals.build import resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy, View
@@ -211,7 +211,7 @@ def _cut_instants(data: _Data, targets: list[Target], cuts: int) -> list[datetim
 
 def _setwise(strategy: Strategy, data: _Data, first: list[Target]) -> Finding:
     kind = type(strategy)
-    panels = ViewPanels(data.market, data.book, data.issuers)
+    panels = DuckPanels(data.market, data.book, data.issuers)
     try:
         found = kind.targets_setwise(panels, [strategy.values])
     except Exception as error:

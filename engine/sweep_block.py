@@ -13,14 +13,13 @@ from chipwire.data.market_rules import load_market_rules
 from chipwire.engine.columnar import Plan, TargetSource, Weights, make_plan, run_columnar
 from chipwire.engine.columnar_records import Recorder
 from chipwire.engine.market import Market
+from chipwire.engine.panels import DuckPanels
 from chipwire.engine.sweep import Loaded, make, params_key
 from chipwire.engine.sweep_store import Trial
 from chipwire.engine.sweep_tally import Tally
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
-from chipwire.engine.view_panels import ViewPanels
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.limits import TooSlowError, time_limit
-from chipwire.strategies.panels import Panels
 
 BLOCK_BYTES = 256 << 20
 """What the targets and curves of a block may take."""
@@ -37,7 +36,7 @@ class ColumnarLedger:
     def __init__(self) -> None:
         self._fees, self._rules = load_fees(), load_market_rules()
         self._plan: tuple[Market, Plan] | None = None
-        self._panels: tuple[Loaded, Panels] | None = None
+        self._panels: tuple[Loaded, DuckPanels] | None = None
 
     def room(self, strategy: type[Strategy], loaded: Loaded) -> int:
         """Return how many configurations a block may have."""
@@ -99,10 +98,11 @@ class ColumnarLedger:
             The form raises, or gives something else than one array for all configurations.
         """
         if self._panels is None or self._panels[0] is not loaded:
-            self._panels = loaded, ViewPanels(loaded.market, loaded.book, loaded.issuers)
+            self._panels = loaded, DuckPanels(loaded.market, loaded.book, loaded.issuers)
         keys = [params_key(trial.values) for trial in trials]
         distinct = {key: trial.values for key, trial in zip(keys, trials, strict=True)}
         what = f"strategy '{strategy.name}' in targets_setwise"
+        self._panels[1].expect(distinct.values())
         try:
             with time_limit(SETWISE_LIMIT_S):
                 found: Any = strategy.targets_setwise(self._panels[1], list(distinct.values()))
