@@ -18,7 +18,7 @@ from chipwire.engine import rules
 from chipwire.engine.market import Floats
 from chipwire.engine.rules import Flags
 
-_WINDOWS = (16, 48, 48, 48, 48, 48)  # lots of each purchase that a round looks at
+_WINDOWS = (16, 192, 192, 192)  # lots of each purchase that a round looks at
 _TIE = 1e-9  # of the cash involved: nearer to zero than this, only the exact sum tells
 _MOST_LOTS = 1e8  # with more, two purchases may gain a lot at factors that rounding does not tell apart
 

@@ -59,8 +59,8 @@ class News:
         names = ("value", "novelty", "relevance", "theme_weight", "half_life_days")
         value, novelty, relevance, weight, half_life = (np.asarray(book.columns[name], float)[own] for name in names)
         theme_code, theme_names = pd.factorize(np.asarray(book.columns["theme"], dtype=object)[own])
-        length_code, lengths = pd.factorize(half_life)
-        # Sorted by code: the same book gives the same kinds.
+        length_code, lengths = pd.factorize(half_life)  # days
+        # Only pairs that occur are kinds.
         pairs, kind = np.unique(theme_code * max(len(lengths), 1) + length_code, return_inverse=True)
         table = pa.table({
             "slot": column[own] * len(pairs) + kind, "size": value * novelty * relevance * weight,
