@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chipwire import __version__
-from chipwire.data.errors import ChipwireError, InputError, SomeRejected
+from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, pair, pass_app
 from chipwire.reports.explain import explain
@@ -384,7 +384,7 @@ def _refused(app: App, refused: Sequence[str], rejected: int, first: str) -> Non
 
 
 def _terminate(*_: object) -> None:
-    raise SystemExit(143)
+    raise TerminatedError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -251,6 +251,13 @@ class BadTarget(ChipwireError):
         super().__init__(f"strategy '{strategy}' at the decision of {decision:%Y-%m-%d %H:%M} UTC: {detail}")
 
 
+class TerminatedError(SystemExit):
+    """The process was told to end; unlike any other `SystemExit` it is never the fault of a strategy."""
+
+    def __init__(self) -> None:
+        super().__init__(143)
+
+
 class BadPlugin(ChipwireError):
     """A strategy from elsewhere cannot be used."""
 

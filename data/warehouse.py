@@ -131,6 +131,12 @@ class Warehouse:
             raise
         return warehouse
 
+    @classmethod
+    def scratch(cls, *, threads: int | None = None) -> Self:
+        """Open an empty database in memory, for statements on tables that are handed to them; nothing of it stays."""
+        connection = _connect(":memory:", read_only=False, memory=None, threads=threads)
+        return cls(Path(":memory:"), connection, SidecarLock(Path(":memory:")), writable=False)
+
     def __enter__(self) -> Self:
         return self
 

@@ -9,11 +9,11 @@ from itertools import groupby
 from numbers import Real
 from typing import Any
 
-from chipwire.data.errors import BadTarget, ChipwireError
+from chipwire.data.errors import BadTarget
 from chipwire.engine.view import LOOKBACK_LIMIT_DAYS, PointInTimeView
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.events import Filled, Headline, Reading
-from chipwire.strategies.limits import TooSlowError, time_limit
+from chipwire.strategies.limits import FAULTS, TooSlowError, reason, time_limit
 
 
 class Asker:
@@ -51,17 +51,17 @@ class Asker:
             with time_limit(limit_s):
                 self._tell(view, fills)
                 answer: Any = self._guard(view, "", self._strategy.decide, view)
+                given = self._guard(view, "", _pairs, answer)
         except TooSlowError as error:
             detail = f"no answer within {limit_s:g} s; the class may set decision_limit_s to allow more"
             raise BadTarget(self._strategy.name, view.now, detail) from error
-        return self._check(view, answer)
+        return self._check(view, given)
 
     def _guard(self, view: PointInTimeView, where: str, call: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return call(*arguments)
-        except Exception as error:
-            detail = str(error) if isinstance(error, ChipwireError) else f"{type(error).__name__}: {error}"
-            raise BadTarget(self._strategy.name, view.now, where + detail) from error
+        except FAULTS as error:
+            raise BadTarget(self._strategy.name, view.now, where + reason(error)) from error
 
     def _tell(self, view: PointInTimeView, fills: Sequence[Filled]) -> None:
         for fill in fills:
@@ -73,9 +73,7 @@ class Asker:
 
     def _check(self, view: PointInTimeView, answer: Any) -> dict[str, float]:
         name = self._strategy.name
-        if answer is None:
-            return {}
-        if not isinstance(answer, Mapping):
+        if not isinstance(answer, dict):
             raise BadTarget(name, view.now, f"decide returned {type(answer).__name__}; allowed: a mapping or None")
         weights: dict[str, float] = {}
         for symbol in sorted(answer, key=str):
@@ -83,8 +81,8 @@ class Asker:
             if symbol not in view.instruments:
                 here = ", ".join(view.instruments)
                 raise BadTarget(name, view.now, f"'{symbol}' is not decided at {view.venue} now; these are: {here}")
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-                raise BadTarget(name, view.now, f"weight {value!r} of {symbol} is not a finite number")
+            if isinstance(value, bool) or not isinstance(value, Real) or not _finite(value):
+                raise BadTarget(name, view.now, f"weight {_shown(value)} of {symbol} is not a finite number")
             weights[symbol] = float(value)
         gross = sum(map(abs, weights.values()))
         if gross > self._leverage * (1 + 1e-9):
@@ -93,6 +91,27 @@ class Asker:
                 "lower them or give --leverage",
             )  # fmt: skip
         return weights
+
+
+def _pairs(answer: Any) -> Any:
+    """Return a mapping as a plain dict, empty for None: a plugin's own kind may do anything when it is read."""
+    if answer is None:
+        return {}
+    return {key: answer[key] for key in answer} if isinstance(answer, Mapping) else answer
+
+
+def _finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:60]
+    except Exception:  # repr may be the plugin's own
+        return f"({type(value).__name__})"
 
 
 def _news(view: PointInTimeView, told_until: datetime | None) -> Iterator[Headline]:

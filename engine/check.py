@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chipwire.data.errors import BadTarget, NothingToDo
+from chipwire.data.errors import BadTarget, DomainError, NothingToDo
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.data.universe import Universe
@@ -18,10 +18,11 @@ from chipwire.engine.account import utc
 from chipwire.engine.blind import How, blind_market, blind_signals
 from chipwire.engine.event import run_event_driven
 from chipwire.engine.market import Market, load_market
+from chipwire.engine.panels import DuckPanels
 from chipwire.engine.records import Target
 from chipwire.engine.settings import Settings
+from chipwire.engine.setwise import ask_setwise
 from chipwire.engine.view import SignalBook, load_signals
-from chipwire.engine.view_panels import ViewPanels
 from chipwire.signals.build import resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy, View
@@ -211,20 +212,16 @@ def _cut_instants(data: _Data, targets: list[Target], cuts: int) -> list[datetim
 
 def _setwise(strategy: Strategy, data: _Data, first: list[Target]) -> Finding:
     kind = type(strategy)
-    panels = ViewPanels(data.market, data.book, data.issuers)
+    panels = DuckPanels(data.market, data.book, data.issuers)
     try:
-        found = kind.targets_setwise(panels, [strategy.values])
-    except Exception as error:
-        return Finding("set-wise", "bad", f"targets_setwise raises {type(error).__name__}: {error}")
+        found = ask_setwise(kind, panels, [strategy.values])
+    except DomainError as error:
+        return Finding("set-wise", "bad", str(error))
     if found is None:
         return Finding("set-wise", "none", "the strategy has no set-wise form")
     asked: list[Target] = []
     for venue in panels.venues:
-        shape = (1, len(venue.decide_at), len(venue.instruments))
-        weights: Any = found.get(venue.mic)
-        if getattr(weights, "shape", None) != shape:
-            got = "nothing" if weights is None else f"shape {getattr(weights, 'shape', '?')}"
-            return Finding("set-wise", "bad", f"targets_setwise gives {got} for {venue.mic}; it must give {shape}")
+        weights = found[venue.mic]
         for row, at in enumerate(venue.decide_at):
             asked += [
                 Target(utc(at), name, float(weight))

@@ -1,8 +1,10 @@
-"""Purchases of many configurations cut to the cash they have, many factors tried at once.
+"""Purchases of many configurations cut to the cash they have, all configurations at once.
 
 The answer is the one that `chipwire.engine.auction` searches factor by factor: the largest common factor at which
-the purchases, each cut to lots, can be paid. Here a handful of factors around the likely one is tried for all
-configurations in one go. Where that does not settle it beyond doubt, the configuration is left to the full search.
+the purchases, each cut to lots, can be paid. What each purchase costs depends on its own lots alone. So a window of
+some lots above a likely factor is priced in one go, the lots of all purchases are put into the order in which a
+growing factor gains them, and the running sum tells the last one that can be paid. Where that does not settle it
+beyond doubt, the configuration is left to the full search.
 """
 
 from __future__ import annotations
@@ -16,19 +18,14 @@ from chipwire.engine import rules
 from chipwire.engine.market import Floats
 from chipwire.engine.rules import Flags
 
-_ROUNDS = 8
-_AHEAD = np.array([0.0, 1.0, 2.0])[:, None, None]  # places after the likely factor that a round looks at
-_BACK = np.array([0.0, -1.0])[:, None, None]  # and before the lowest factor known to be too much
+_WINDOWS = (16, 192, 192, 192)  # lots of each purchase that a round looks at
 _TIE = 1e-9  # of the cash involved: nearer to zero than this, only the exact sum tells
+_MOST_LOTS = 1e8  # with more, two purchases may gain a lot at factors that rounding does not tell apart
+
+Pay = Callable[[Floats, NDArray[np.intp] | None], Floats]
 
 
-def afford(
-    buys: Floats,
-    available: Floats,
-    minimum: Floats,
-    step: Floats,
-    pay: Callable[[Floats, NDArray[np.intp] | None], Floats],
-) -> tuple[Floats, Flags]:
+def afford(buys: Floats, available: Floats, minimum: Floats, step: Floats, pay: Pay) -> tuple[Floats, Flags]:
     """Cut purchases to what can be paid.
 
     Parameters
@@ -39,7 +36,8 @@ def afford(
         Cash with the proceeds of the auction's sales.
     minimum, step : ndarray, shape (instruments, 1)
     pay : callable
-        Cash that purchases take, given with the lanes that their columns belong to (None: all, in order).
+        Cash that each purchase takes, in the shape of the purchases, given with the lanes that their columns belong
+        to (None: all, in order). More shares of an instrument never take less.
 
     Returns
     -------
@@ -48,14 +46,10 @@ def afford(
     sure : ndarray of bool, shape (lanes,)
         Where `cut` is the answer.
     """
-    needed = pay(buys, None)
-    search = _Search(buys, available, needed, minimum, step)
-    lanes = np.arange(buys.shape[1])
-    for number in range(_ROUNDS):
-        tried = search.places(lanes, number)
-        shares = rules.lots_below(tried[:, None] * buys[:, lanes], minimum, step)
-        paid = pay(shares.transpose(1, 0, 2).reshape(len(buys), -1), np.tile(lanes, len(tried)))
-        lanes = lanes[search.narrow(lanes, tried, available[lanes] - paid.reshape(tried.shape))]
+    search = _Search(buys, available, minimum, step, pay)
+    lanes: NDArray[np.intp] = np.flatnonzero(search.sure)
+    for window in _WINDOWS:
+        lanes = search.narrow(lanes, window)
         if not len(lanes):
             break
     search.sure[lanes] = False
@@ -63,37 +57,71 @@ def afford(
 
 
 class _Search:
-    """A factor that fits and one that does not for each lane, and whether no other lies between them."""
+    """A factor that fits and one that does not for each lane, until no other lies between them."""
 
-    def __init__(self, buys: Floats, available: Floats, needed: Floats, minimum: Floats, step: Floats) -> None:
-        self._lots = buys / step
-        # A purchase that is none gains its next lot beyond any factor.
-        self._per_lot = np.where(self._lots > 0.0, self._lots, 1e-300)
-        self._needed, self._tie = needed, _TIE * (np.abs(available) + needed)
-        self.low, self._high = np.zeros(len(available)), np.ones(len(available))
-        self._base = available / needed
-        self.sure: Flags = (available > self._tie) & (available - needed < -self._tie)
+    def __init__(self, buys: Floats, available: Floats, minimum: Floats, step: Floats, pay: Pay) -> None:
+        self._lots, self._step, self._pay, self._available = buys / step, step, pay, available
+        self._per_lot = np.where(self._lots > 0.0, self._lots, 0.5)  # what is not bought gains no lot up to factor 1
+        self._first = np.ceil(minimum / step)  # lots of the smallest purchase
+        self._most = np.maximum.reduce(self._lots, axis=0)
+        self._needed = rules.sum_rows(pay(buys, None))
+        self._tie = _TIE * (np.abs(available) + self._needed)
+        (self.low, self._fits), self._fails = np.zeros((2, len(available))), np.ones(len(available))
+        self._start = np.maximum(available / self._needed - 1.0 / self._most, 0.0)
+        self.sure: Flags = (available > self._tie) & (available - self._needed < -self._tie)
+        self.sure &= self._most < _MOST_LOTS
 
-    def places(self, lanes: NDArray[np.intp], number: int) -> Floats:
-        """Return factors worth trying, (tries, lanes), each where some purchase gains a lot."""
-        lots, per_lot = self._lots[:, lanes], self._per_lot[:, lanes]
-        tried = (rules.whole_below(self._base[lanes] * lots) + _AHEAD) / per_lot
-        if number:
-            back = (rules.whole_below(self._high[lanes] * lots) + _BACK) / per_lot
-            tried = np.concatenate([tried, back])
-        found: Floats = np.clip(tried.reshape(-1, len(lanes)), 0.0, 1.0)
-        return found
+    def narrow(self, lanes: NDArray[np.intp], window: int) -> NDArray[np.intp]:
+        """Look at the next `window` lots of every purchase; return the lanes that need another round."""
+        start, lots = self._start[lanes], self._lots[:, lanes]
+        count = np.empty((len(lots), window + 2, len(lanes)))
+        begun = rules.whole_below(start * lots)
+        count[:, 0] = np.where(begun >= self._first, begun, 0.0)
+        np.add(np.maximum(begun, self._first - 1.0)[:, None], np.arange(1.0, window + 2.0)[:, None], out=count[:, 1:])
+        factor = count[:, 1:] / self._per_lot[:, None, lanes]
+        factor[factor > 1.0] = np.inf
+        cost = self._cost(np.minimum(count[:, :-1], lots[:, None]), lanes)
+        left = self._available[lanes] - rules.sum_rows(cost[:, 0])
+        beyond = np.minimum.reduce(factor[:, -1], axis=0)  # from here on lots are missing in the window
+        gained = factor[:, :-1].reshape(-1, len(lanes)).T
+        order = np.argsort(gained, axis=1)
+        order += np.arange(0, gained.size, gained.shape[1])[:, None]
+        more = (cost[:, 1:] - cost[:, :-1]).reshape(-1, len(lanes)).T
+        spent = np.add.accumulate(more.take(order), axis=1)
+        return self._take(lanes, left, gained.take(order), spent, beyond, window)
 
-    def narrow(self, lanes: NDArray[np.intp], tried: Floats, left: Floats) -> Flags:
-        """Take what is left at each factor; return which lanes need another round."""
-        self.sure[lanes] &= ~(np.abs(left) <= self._tie[lanes]).any(axis=0)
-        fits = left >= 0.0
-        low = np.maximum(self.low[lanes], np.where(fits, tried, 0.0).max(axis=0))
-        high = np.minimum(self._high[lanes], np.where(fits, 1.0, tried).min(axis=0))
-        least = np.where(fits, left, np.inf).min(axis=0)
-        ahead = ((rules.whole_below(low * self._lots[:, lanes]) + 1.0) / self._per_lot[:, lanes]).min(axis=0)
-        self.low[lanes], self._high[lanes] = low, high
-        # What is left at the best factor buys about so much more; the next round looks around there.
-        self._base[lanes] = np.minimum(low + np.where(np.isfinite(least), least, 0.0) / self._needed[lanes], high)
-        again: Flags = (ahead < high) & self.sure[lanes]
-        return again
+    def _cost(self, count: Floats, lanes: NDArray[np.intp]) -> Floats:
+        """Return what numbers of lots cost, both (instruments, numbers, lanes)."""
+        shares = (count * self._step[:, :, None]).reshape(len(count), -1)
+        return self._pay(shares, np.tile(lanes, count.shape[1])).reshape(count.shape)
+
+    def _take(
+        self, lanes: NDArray[np.intp], left: Floats, gained: Floats, spent: Floats, beyond: Floats, window: int
+    ) -> NDArray[np.intp]:
+        """Find the last factor that fits; arrays (lanes,) at the start and (lanes, factors) from there on."""
+        rows, start, tie = np.arange(len(lanes)), self._start[lanes], self._tie[lanes]
+        over = (left[:, None] < spent) & (gained <= beyond[:, None])
+        first = over.argmax(axis=1)
+        fails = over[rows, first]
+        high = np.where(fails, gained[rows, first], np.minimum(beyond, 1.0))
+        # Purchases that gain a lot at one factor do so together.
+        before = np.count_nonzero(gained < high[:, None], axis=1) - 1
+        low = np.where(before >= 0, gained[rows, before], start)
+        rest = np.where(before >= 0, left - spent[rows, before], left)
+        found = (left >= 0.0) & fails
+        self.low[lanes] = low
+        self.sure[lanes] = ~found | ((rest > tie) & (left - spent[rows, first] < -tie))
+        again = np.flatnonzero(~found)
+        if len(again):
+            self._move(lanes[again], left[again], low[again], rest[again], window)
+        return lanes[again]
+
+    def _move(self, lanes: NDArray[np.intp], left: Floats, low: Floats, rest: Floats, window: int) -> None:
+        """Choose where the next round starts, after one that began too high or ended too low."""
+        fits, start = left >= 0.0, self._start[lanes]
+        self._fits[lanes] = least = np.where(fits, low, self._fits[lanes])
+        self._fails[lanes] = most = np.where(fits, self._fails[lanes], start)
+        guess = np.where(fits, low + rest / self._needed[lanes], start + left / self._needed[lanes])
+        guess -= window / 4.0 / self._most[lanes]
+        other = np.where(fits, least, (least + most) / 2.0)
+        self._start[lanes] = np.where((guess > least) & (guess < most), guess, other)

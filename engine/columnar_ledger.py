@@ -234,7 +234,7 @@ class BlockLedger:
 
         def pay(purchases: Floats, of: NDArray[np.intp] | None) -> Floats:
             own = lanes if of is None else lanes[of]
-            paid: Floats = -rules.sum_rows(prepared.cash_change(session, purchases, own, buys_only=True))
+            paid: Floats = -prepared.cash_change(session, purchases, own, buys_only=True)
             return paid
 
         cut, sure = afford(buys, available, prepared.minimum[session], prepared.step[session], pay)

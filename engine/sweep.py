@@ -190,7 +190,9 @@ def make(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
     if not strategy.source:
         return strategy(**params)
     with isolated(strategy.name, strategy.source, "making it"):
-        return strategy(**params)
+        made = strategy(**params)
+        vars(made)["values"] = dict(made.values)  # made in full: they are stored
+    return made
 
 
 def _parse(

@@ -7,28 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from chipwire.data.errors import ChipwireError, DomainError
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.engine.columnar import Plan, TargetSource, Weights, make_plan, run_columnar
 from chipwire.engine.columnar_records import Recorder
 from chipwire.engine.market import Market
+from chipwire.engine.panels import DuckPanels
+from chipwire.engine.setwise import ask_setwise
 from chipwire.engine.sweep import Loaded, make, params_key
 from chipwire.engine.sweep_store import Trial
 from chipwire.engine.sweep_tally import Tally
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
-from chipwire.engine.view_panels import ViewPanels
 from chipwire.strategies.base import Strategy
-from chipwire.strategies.limits import TooSlowError, time_limit
-from chipwire.strategies.panels import Panels
 
 BLOCK_BYTES = 256 << 20
 """What the targets and curves of a block may take."""
 MOST_SETWISE, MOST_ASKED = 1_000, 32
 """Configurations in a block: larger ones gain no speed; those asked one by one take long, and a block is lost whole."""
-
-SETWISE_LIMIT_S = 600.0
-"""A block's targets have to be there by then."""
 
 
 class ColumnarLedger:
@@ -37,7 +32,7 @@ class ColumnarLedger:
     def __init__(self) -> None:
         self._fees, self._rules = load_fees(), load_market_rules()
         self._plan: tuple[Market, Plan] | None = None
-        self._panels: tuple[Loaded, Panels] | None = None
+        self._panels: tuple[Loaded, DuckPanels] | None = None
 
     def room(self, strategy: type[Strategy], loaded: Loaded) -> int:
         """Return how many configurations a block may have."""
@@ -96,34 +91,19 @@ class ColumnarLedger:
         Raises
         ------
         DomainError
-            The form raises, or gives something else than one array for all configurations.
+            See `ask_setwise`.
         """
         if self._panels is None or self._panels[0] is not loaded:
-            self._panels = loaded, ViewPanels(loaded.market, loaded.book, loaded.issuers)
+            self._panels = loaded, DuckPanels(loaded.market, loaded.book, loaded.issuers)
         keys = [params_key(trial.values) for trial in trials]
         distinct = {key: trial.values for key, trial in zip(keys, trials, strict=True)}
-        what = f"strategy '{strategy.name}' in targets_setwise"
-        try:
-            with time_limit(SETWISE_LIMIT_S):
-                found: Any = strategy.targets_setwise(self._panels[1], list(distinct.values()))
-        except ChipwireError:
-            raise
-        except TooSlowError as error:
-            raise DomainError(f"{what}: no answer within {SETWISE_LIMIT_S:g} s") from error
-        except (Exception, SystemExit) as error:  # a plugin may raise anything
-            raise DomainError(f"{what}: {type(error).__name__}: {error}") from error
+        self._panels[1].expect(distinct.values())
+        found = ask_setwise(strategy, self._panels[1], list(distinct.values()))
         if found is None:
             return None
         places = {key: place for place, key in enumerate(distinct)}
         order = np.array([places[key] for key in keys])
-        arranged = {}
-        for mic, weights in found.items():
-            shape: Any = getattr(weights, "shape", ())
-            if len(shape) != 3 or shape[0] != len(distinct):
-                wanted = f"({len(distinct)}, decisions, instruments)"
-                raise DomainError(f"{what}: {mic} has shape {shape}; it must be {wanted}")
-            arranged[mic] = arrange(weights[order])
-        return arranged
+        return {mic: arrange(weights[order]) for mic, weights in found.items()}
 
 
 def has_setwise(strategy: type[Strategy]) -> bool:

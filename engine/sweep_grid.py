@@ -216,6 +216,8 @@ def _axis(kind: _Kind, of: str, text: str, draws: int, seed: int) -> Axis:
     if text.startswith("random:"):
         if draws < 1:
             raise InputError(f"{kind.name}={text} is drawn at random: say how often with --draws N")
+        if draws > MAX_CONFIGURATIONS:
+            raise BadParameter("draws", draws, f"at most {MAX_CONFIGURATIONS:,}")
         rng = np.random.default_rng([seed, *kind.name.encode()])
         values = tuple(kind.value(word) for word in _draw(kind, text, draws, rng))
         return Axis(kind.name, of, values, True, text)
@@ -236,6 +238,8 @@ def _split(kind: _Kind, text: str) -> list[str]:
 
 def _piece(kind: _Kind, piece: str) -> list[str]:
     """Return the texts of the values of one value or range."""
+    if piece.startswith("random:"):
+        raise BadParameter(kind.name, piece, "a draw stands alone, without other values beside it")
     if kind.number is None or ":" not in piece:
         return [piece]
     try:
@@ -243,13 +247,15 @@ def _piece(kind: _Kind, piece: str) -> list[str]:
         finite = low.is_finite() and high.is_finite() and step.is_finite()
     except (ValueError, InvalidOperation) as error:
         raise BadParameter(kind.name, piece, "a range is LO:HI:STEP, e.g. 0:0.5:0.05") from error
-    if not finite or step <= 0:
+    if not finite:
+        raise BadParameter(kind.name, piece, "a range is of finite numbers, e.g. 0:0.5:0.05")
+    if step <= 0:
         raise BadParameter(kind.name, piece, "the step of a range must be a number above 0")
     if low > high:
         raise BadParameter(kind.name, piece, "the range is empty: its first value lies above its last")
+    if (high - low) / step >= MAX_CONFIGURATIONS:
+        raise BadParameter(kind.name, piece, f"a range has at most {MAX_CONFIGURATIONS:,} values")
     count = int((high - low) / step) + 1
-    if count > MAX_CONFIGURATIONS:
-        raise BadParameter(kind.name, piece, f"{count:,} values are more than {MAX_CONFIGURATIONS:,}")
     return [f"{(low + step * number).normalize():f}" for number in range(count)]
 
 
@@ -267,7 +273,15 @@ def _draw(kind: _Kind, text: str, draws: int, rng: np.random.Generator) -> list[
     if form == "int":
         if low != int(low) or high != int(high):
             raise BadParameter(kind.name, text, "random:int takes whole numbers")
+        for bound in (low, high):
+            kind.value(str(int(bound)))  # not only where a draw happens to fall on it
+        if max(abs(low), abs(high)) >= 2**63:
+            raise BadParameter(kind.name, text, "random:int takes whole numbers below 2**63")
         return [str(value) for value in rng.integers(int(low), int(high), endpoint=True, size=draws)]
+    if kind.number is int:
+        raise BadParameter(kind.name, text, "it takes whole numbers: random:int:LO:HI")
+    for bound in (low, high):
+        kind.value(repr(bound))
     unit = rng.random(draws)
     values = low + (high - low) * unit if form == "uniform" else low * (high / low) ** unit
     return [repr(float(min(max(float(f"{value:.{_DIGITS}g}"), low), high))) for value in values]
@@ -278,7 +292,9 @@ def _bounds(kind: _Kind, text: str, given: str, *, positive: bool) -> tuple[floa
         low, high = (float(part) for part in given.split(":"))
     except ValueError as error:
         raise BadParameter(kind.name, text, f"a draw is {DRAW_FORMS}") from error
-    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BadParameter(kind.name, text, "a draw lies between two finite numbers")
+    if low > high:
         raise BadParameter(kind.name, text, "the range is empty: its first value lies above its last")
     if positive and low <= 0:
         raise BadParameter(kind.name, text, "random:log takes numbers above 0")

@@ -72,7 +72,7 @@ class Cause:
     relation: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class PointInTimeView:
     """See `chipwire.strategies.base.View`, of which this is the engine's side.
 
@@ -110,6 +110,10 @@ class PointInTimeView:
         if not 0 < lookback_days <= LOOKBACK_LIMIT_DAYS:
             allowed = f"more than 0, at most {LOOKBACK_LIMIT_DAYS}"
             raise ValueError(f"lookback_days={lookback_days} is not allowed: {allowed}")
+        if half_life_days is not None and not half_life_days > 0:
+            raise ValueError(
+                f"half_life_days={half_life_days} is not allowed: more than 0, or None for each theme's own"
+            )
         if self._book is None:
             raise ValueError("this strategy declares reads_signals = False and must not ask for signals")
         instant = _instant(self.now)

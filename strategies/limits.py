@@ -8,6 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chipwire.data.errors import ChipwireError, TerminatedError
+
+FAULTS = (Exception, SystemExit, GeneratorExit)
+"""What code that is not ours may raise by its own fault; `reason` lets through what is not."""
+
 _AGAIN_S = 1.0
 """A strategy that swallows the first alarm gets another one so much later."""
 
@@ -22,6 +27,21 @@ class TooSlowError(Exception):
 
 class _Alarm(BaseException):
     """No `Exception`, so that a strategy that catches everything does not catch it."""
+
+
+def reason(error: BaseException) -> str:
+    """Return what was raised, in words: an error of chipwire's own speaks for itself.
+
+    Raises
+    ------
+    TerminatedError
+        The process was told to end, which is nobody's fault.
+    """
+    if isinstance(error, TerminatedError):
+        raise error
+    if isinstance(error, ChipwireError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @contextmanager

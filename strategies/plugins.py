@@ -21,7 +21,7 @@ from typing import Any
 
 from chipwire.data.errors import BadParameter, BadPlugin, ChipwireError
 from chipwire.strategies.base import Parameter, Strategy
-from chipwire.strategies.limits import TooSlowError, time_limit
+from chipwire.strategies.limits import FAULTS, TooSlowError, reason, time_limit
 
 GROUP = "chipwire.strategies"
 SWITCH = "CHIPWIRE_NO_PLUGINS"
@@ -136,7 +136,7 @@ def load_file(reference: str, taken: Collection[str]) -> type[Strategy]:
         raise BadPlugin(reference, name, f"{error.strerror}; give it as FILE.py:CLASS") from error
     digest = hashlib.blake2b(code, digest_size=8).hexdigest()
     with isolated(reference, name):
-        classes = [node.name for node in ast.parse(code).body if isinstance(node, ast.ClassDef)]
+        classes = [node.name for node in ast.parse(code, name).body if isinstance(node, ast.ClassDef)]
         if attribute not in classes:
             known = ", ".join(classes) or "none"
             raise BadPlugin(reference, name, f"there is no class '{attribute}' in it; its classes: {known}")
@@ -175,9 +175,8 @@ def isolated(name: str, origin: str, what: str = "its import") -> Iterator[None]
         raise
     except TooSlowError as error:
         raise BadPlugin(name, origin, f"{what} takes longer than {IMPORT_LIMIT_S:g} s") from error
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise BadPlugin(name, origin, f"{what} fails with {said}") from error
+    except FAULTS as error:
+        raise BadPlugin(name, origin, f"{what} fails with {reason(error)}") from error
 
 
 def _checked(found: Any, name: str | None, origin: str, source: str, taken: Collection[str] = ()) -> type[Strategy]:

@@ -2,13 +2,15 @@
 
 import importlib.util
 import math
+import sys
+from collections import UserDict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from chipwire.data.errors import BadTarget
+from chipwire.data.errors import BadTarget, TerminatedError
 
 _spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
 worlds = importlib.util.module_from_spec(_spec)
@@ -142,6 +144,13 @@ class Broken:
         raise ZeroDivisionError("one\n  two")
 
 
+class Unreadable(UserDict):
+    """A mapping of a plugin's own."""
+
+    def __getitem__(self, key):
+        raise KeyError("not so fast")
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -155,6 +164,13 @@ class Broken:
         (lambda view: {"NVDA": None}, "weight None of NVDA is not a finite number"),
         (lambda view: {"NVDA": True}, "weight True of NVDA is not a finite number"),
         (lambda view: {"NVDA": 0.5j}, "weight 0.5j of NVDA"),
+        (lambda view: {"NVDA": 10**400}, "weight 1000"),
+        (lambda view: {"NVDA": 10**5000}, "weight (int) of NVDA is not a finite number"),
+        (lambda view: sys.exit(0), "SystemExit: 0"),
+        (lambda view: (_ for _ in ()).throw(GeneratorExit()), "GeneratorExit"),
+        (lambda view: Unreadable({"NVDA": 0.5}), "KeyError: 'not so fast'"),
+        (lambda view: vars(view) and setattr(view, "equity", 1e12), "FrozenInstanceError: cannot assign to field"),
+        (lambda view: view.signals(half_life_days=0.0), "half_life_days=0.0 is not allowed: more than 0"),
         (lambda view: {"0981.HK": 0.5}, "'0981.HK' is not decided at XNYS now; these are: AMD, NVDA"),
         (lambda view: {1: 0.5, "NVDA": 0.5}, "'1' is not decided at XNYS now"),
         (lambda view: {"NVDA": 0.7, "AMD": -0.4}, "the weights' absolute sum 1.1 is above the leverage 1"),
@@ -184,13 +200,14 @@ def test_weights_up_to_the_leverage_are_taken(world):
     world.simulate(worlds.Script({"2024-01-03": {"NVDA": 1.5}}), settings("2024-01-02", "2024-01-03", leverage=1.5))
 
 
-def test_a_keyboard_interrupt_is_not_the_strategys_fault(world):
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, TerminatedError])
+def test_being_stopped_is_not_the_strategys_fault(world, kind):
     world.flat("NVDA", "2024-01-02", "2024-01-03", 100.0)
 
     def stop(view):
-        raise KeyboardInterrupt
+        raise kind
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(kind):
         world.simulate(worlds.Script(stop), settings("2024-01-02", "2024-01-03"))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from chipwire.cli import main
 from chipwire.data.errors import BadParameter, BadPlugin, UnknownName
+from chipwire.engine import sweep
 from chipwire.strategies import plugins
 from chipwire.strategies.registry import all_strategies, make_strategy, strategy_class, strategy_names
 
@@ -303,3 +304,10 @@ def test_the_package_of_a_third_party_trades(night_shift, world):
     ]  # fmt: skip
     assert strategy.fills == account.ledger.fills
     assert [cause.headline_id for cause in account.ledger.fills[0].causes] == ["NVIDIA@2024-01-03T20:00"]
+
+
+def test_a_file_that_makes_no_values_is_named_by_a_sweep_too(tmp_path):
+    file = tmp_path / "bare.py"
+    file.write_text(GOOD + "    def __init__(self, **values):\n        pass\n", "utf-8")
+    with pytest.raises(BadPlugin, match="making it fails with AttributeError"):
+        sweep.make(strategy_class(f"{file}:Good"), {})

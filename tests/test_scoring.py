@@ -123,6 +123,14 @@ def test_every_headline_is_scored_or_abstained_from_with_its_reason(warehouse, e
     assert not model.asked
 
 
+def happens(tone: str, named: int = 1) -> float:
+    """P of the ban by Bayes' rule: P(event) 0.9, for it 0.875, against it 0, and what is said of those it would hurt."""
+    negative, neutral, _ = SIGNS[tone]
+    ban = 0.9 * 0.875 * (negative + 0.5 * neutral) ** named
+    nothing = (0.1 + 0.9 * 0.125) * 0.5**named
+    return ban / (ban + nothing)
+
+
 def test_what_the_model_said_is_stored_as_it_said_it(warehouse, exposures) -> None:
     add(warehouse, [("a", "Good news: Nvidia escapes a ban on H20 sales", START, "en")])
     run(warehouse, FakeModel(), exposures)
@@ -131,8 +139,9 @@ def test_what_the_model_said_is_stored_as_it_said_it(warehouse, exposures) -> No
     assert direct[:4] == (*SIGNS["Good"], 0.75)
     assert "'Nvidia'" in direct[4]
     (moved,) = warehouse.rows(f"SELECT {columns} FROM score WHERE issuer = 'CAMBRICON'")
-    # P(event) 0.9, weight 0.8; the direction stands for it with 0.875 and against it with 0.
-    assert moved[:4] == pytest.approx((0.0, 1 - 0.9 * 0.8 * 0.875, 0.9 * 0.8 * 0.875, 0.8))
+    # The row's weight is 0.8.
+    likely = happens("Good")
+    assert moved[:4] == pytest.approx((0.0, 1 - likely * 0.8, likely * 0.8, 0.8))
     assert moved[4] == "a ban leaves the market to it"
     (read,) = warehouse.rows("SELECT p_ai_models, p_localization, p_sanctions, event, p_event, p_for FROM reading")
     assert read == (0.4, 0.1, 0.9, "chip_sale_ban", 0.9, 0.875)
@@ -265,7 +274,7 @@ def test_relevance_is_the_links_and_the_models_or_the_exposures_weight(warehouse
     found = {issuer: rest for issuer, *rest in rows}
     # Two issuers share the title: the linker gives each 1 / 1.25, of which the model believes 0.75.
     assert found["NVIDIA"] == ["direct", pytest.approx(0.1 - 0.7), pytest.approx(0.75 / 1.25), "chip_sale_ban"]
-    assert found["CAMBRICON"] == ["exposure", pytest.approx(0.9 * 0.8 * 0.875), 0.8, "chip_sale_ban"]
+    assert found["CAMBRICON"] == ["exposure", pytest.approx(happens("Bad", named=2) * 0.8), 0.8, "chip_sale_ban"]
     assert built.by_via == {"direct": 2, "exposure": 3}
 
 

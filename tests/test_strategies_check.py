@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -134,6 +135,23 @@ class Raising(EqualWeight):
         raise KeyError("no")
 
 
+def setwise(answer):
+    """Return a strategy whose set-wise form answers so."""
+
+    class Odd(EqualWeight):
+        name = "odd"
+
+        @classmethod
+        def targets_setwise(cls, panels, configurations):
+            return answer(panels)
+
+    return Odd
+
+
+def words_for(panels):
+    return {venue.mic: np.full((1, len(venue.decide_at), len(venue.instruments)), "a") for venue in panels.venues}
+
+
 class Broken(Strategy):
     name = "broken"
     reads_signals = False
@@ -149,8 +167,14 @@ class Broken(Strategy):
         (NewsPeeker, "look-ahead", "it asks for something else"),
         (Restless, "deterministic", "two runs differ: 0.5 and "),
         (Forgetful, "set-wise", "differ: 0.333333 and no order for AMD at the decision of 2024-01-02 14:25 UTC"),
-        (Misshapen, "set-wise", "targets_setwise gives shape (29, 1) for XHKG; it must give (1, 29, 1)"),
-        (Raising, "set-wise", "targets_setwise raises KeyError: 'no'"),
+        (Misshapen, "set-wise", "gives shape (29, 1) for XHKG; it must give an array of shape (1, 29, 1)"),
+        (Raising, "set-wise", "strategy 'raising' in targets_setwise: KeyError: 'no'"),
+        (setwise(lambda panels: [1]), "set-wise", "it returned list; allowed: a mapping from MIC to array, or None"),
+        (setwise(lambda panels: {}), "set-wise", "it gives nothing for XHKG; it must give an array of shape"),
+        (setwise(lambda panels: dict.fromkeys(("XHKG", "XNYS"), 1.0)), "set-wise", "it gives float for XHKG"),
+        (setwise(lambda panels: {"XXXX": 1.0}), "set-wise", "'XXXX' is no venue of the run; these are: XHKG, XNYS"),
+        (setwise(lambda panels: words_for(panels)), "set-wise", "its array for XHKG holds <U1; it must hold numbers"),
+        (setwise(lambda panels: sys.exit(0)), "set-wise", "in targets_setwise: SystemExit: 0"),
         (Broken, "runs", "strategy 'broken' at the decision of 2024-01-02 01:15 UTC: weight nan of 0981.HK"),
     ],
 )

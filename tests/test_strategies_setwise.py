@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chipwire.engine.panels import DuckPanels
 from chipwire.engine.view import load_signals
-from chipwire.engine.view_panels import ViewPanels
 from chipwire.strategies.benchmarks import BuyAndHold, EqualWeight
 from chipwire.strategies.placebo import RandomPlacebo
 from chipwire.strategies.sanctions_pair import SanctionsPair
@@ -51,7 +51,7 @@ def stacked(world, given, kind, configurations):
     """Return the set-wise weights of all configurations as {(configuration, instant, instrument): weight}."""
     market = world.market(given)
     book = load_signals(world.warehouse, given, worlds.MODEL, worlds.LINKER) if kind.reads_signals else None
-    panels = ViewPanels(market, book, {name: ISSUERS[name] for name in market.symbols})
+    panels = DuckPanels(market, book, {name: ISSUERS[name] for name in market.symbols})
     found = kind.targets_setwise(panels, [kind(**values).values for values in configurations])
     weights = {}
     for venue in panels.venues:
@@ -133,7 +133,7 @@ def test_the_panels_strength_is_the_sum_of_what_the_view_shows(noisy, given):
 
     noisy.simulate(worlds.Reader(decide), given)
     market = noisy.market(given)
-    panels = ViewPanels(market, load_signals(noisy.warehouse, given, worlds.MODEL, worlds.LINKER), ISSUERS)
+    panels = DuckPanels(market, load_signals(noisy.warehouse, given, worlds.MODEL, worlds.LINKER), ISSUERS)
     assert panels.issuers == ("AMD", "INTEL", "NVIDIA", "SMIC")
     for venue in panels.venues:
         strength = venue.strength(themes=["sanctions", "none"], half_life_days=3.0, lookback_days=10.0)

@@ -245,6 +245,8 @@ class Panelled(Turns):
             raise ZeroDivisionError("of course")
         if any(values["hold"] == 50 for values in configurations):
             return {panels.venues[0].mic: np.zeros((1, 2, 3, 4))}
+        if any(values["hold"] == 48 for values in configurations):
+            return [1.0]
         if any(values["hold"] == 49 for values in configurations):
             return None
         sizes = np.array([values["size"] for values in configurations])[:, None, None]
@@ -269,11 +271,12 @@ def test_the_setwise_form_is_asked_once_for_equal_parameters_and_gives_the_same(
 
 
 def test_a_setwise_form_that_goes_wrong_is_named(market):
-    done = sweep(market, Panelled, "size=0.2", "hold=3,50", "fail=false,true")
+    done = sweep(market, Panelled, "size=0.2", "hold=3,50,48", "fail=false,true")
     errors = [row["error"] for row in rows_of(market, done.sweep_id)]
     assert errors[0] is None
     assert "'panelled' in targets_setwise: ZeroDivisionError: of course" in errors[1]
-    assert "must be" in errors[2]
+    assert "'panelled' in targets_setwise: it gives shape (1, 2, 3, 4)" in errors[2]
+    assert "'panelled' in targets_setwise: it returned list; allowed:" in errors[4]
 
 
 def test_a_block_that_takes_too_long_is_not_tried_in_parts(market):

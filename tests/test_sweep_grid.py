@@ -164,14 +164,21 @@ def test_settings_are_drawn_too():
         ("level=1:0:0.1", "the range is empty"),
         ("level=0:1", "LO:HI:STEP"),
         ("level=0:x:1", "LO:HI:STEP"),
-        ("level=0:inf:1", "step of a range"),
-        ("level=0:1:0.0000001", "more than 1,000,000"),
+        ("level=0:inf:1", "a range is of finite numbers"),
+        ("level=0:1:nan", "a range is of finite numbers"),
+        ("level=0:1:0.0000001", "at most 1,000,000 values"),
+        ("level=0:1e300:1", "at most 1,000,000 values"),
+        ("count=1,random:int:1:5", "a draw stands alone"),
         ("both=perhaps", "true or false"),
         ("themes=chips", "ai_models, localization, sanctions"),
         ('path="a,b', "quotes do not close"),
         ("count=random:int:8:1", "the range is empty"),
         ("count=random:int:1.5:3", "whole numbers"),
-        ("count=random:int:0:0", "from 1 to 50"),
+        ("count=random:int:0:50", "from 1 to 50"),
+        ("count=random:int:1:1e30", "from 1 to 50"),
+        ("count=random:uniform:1:3", "random:int:LO:HI"),
+        ("level=random:int:-1e30:1e30", "a number"),
+        ("level=random:uniform:0:inf", "two finite numbers"),
         ("level=random:log:0:1", "above 0"),
         ("level=random:normal:0:1", "random:uniform:LO:HI"),
         ("level=random:uniform:0", "random:uniform:LO:HI"),
@@ -214,6 +221,8 @@ def test_draws_and_random_axes_need_each_other():
         grid("level=1,2", draws=3)
     with pytest.raises(InputError, match="--draws N"):
         grid("level=random:uniform:0:1")
+    with pytest.raises(BadParameter, match="at most 1,000,000"):
+        grid("level=random:uniform:0:1", draws=10**11)
 
 
 def test_more_configurations_than_can_be_kept_are_refused_before_they_are_made():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -426,6 +427,15 @@ def wait_for(timer: threading.Timer, _: object) -> None:
     timer.join()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let an interrupt come through: a shell that starts the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("way", ["rows", "frame", "arrow", "batches"])
 def test_an_interrupt_stops_a_query_and_the_connection_goes_on(warehouse: Warehouse, way: str) -> None:
     sql = "SELECT count(*) FROM (SELECT md5(range::VARCHAR) AS m FROM range(3000000)) WHERE m > '5'"
