@@ -270,6 +270,8 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--impact", type=float, default=0.0, show_default=True, help="Square-root impact coefficient.")
 @click.option("--participation", type=float, default=0.1, show_default=True, help="Largest part of a bar's volume.")
 @click.option("--leverage", type=float, default=1.0, show_default=True, help="Largest gross exposure over equity.")
+@click.option("--fee-multiple", type=float, default=1.0, show_default=True,
+              help="Fees and borrowing cost so many times their due; 0: nothing.")  # fmt: skip
 @click.option("--band", type=float, default=0.01, show_default=True, help="Part of equity too small to trade.")
 @click.option("--latency-minutes", type=float, default=0.0, show_default=True, help="News is known so much later.")
 @click.option("--cutoff-minutes", type=float, help="Decide so long before the auction [default: the venue's own].")

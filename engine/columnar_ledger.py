@@ -315,6 +315,7 @@ class BlockLedger:
             if (held[column] < 0.0).any():
                 value = -np.minimum(held[column], 0.0) * price[column] * fx[column]
                 cost = rules.borrow_cost(value, facts.borrow_rate[event.session, column], days)
+                cost = cost * self._terms.fee_multiple
                 self._cash = self._cash - cost
                 if self._observer is not None:
                     self._observer.paid("borrow", cost)

@@ -124,7 +124,10 @@ class PreparedRules:
             traded = shares * self._fixed[0][session]
         else:
             traded = shares * self.fill_price(session, shares, lanes)
-        charged = rules.fee_total(columns, shares, np.abs(traded)) if columns.lines else None
+        multiple = self._terms.fee_multiple
+        if lanes is not None and not isinstance(multiple, float):
+            multiple = multiple[lanes]
+        charged = rules.fee_total(columns, shares, np.abs(traded), multiple) if columns.lines else None
         change: Floats = traded * self._minus_fx[session]
         if charged is not None:
             change -= charged * self._fx[session]

@@ -340,7 +340,9 @@ def blocked(
     return np.select(conditions, [np.int8(r) for r in (*reasons, Reason.SHORT_FORBIDDEN)], np.int8(0))[()]
 
 
-def fees(rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike) -> FeeParts:
+def fees(
+    rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike, multiple: npt.ArrayLike = 1.0
+) -> FeeParts:
     """Return what trades cost, each element one order at one price.
 
     Parameters
@@ -351,19 +353,21 @@ def fees(rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike) ->
         Positive bought, negative sold; 0 costs nothing, whatever the minimum and the price.
     price : array_like
         Local currency; NaN gives NaN unless no share is traded.
+    multiple : array_like
+        Of what is due, at least 0.
 
     Returns
     -------
     FeeParts
-        A charge is rate x value (or x shares), then its bounds, then its rounding.
+        A charge is rate x value (or x shares), then its bounds, then its rounding, then the multiple.
     """
-    signed, unit = np.broadcast_arrays(floats(shares_signed), floats(price))
+    signed, unit, times = np.broadcast_arrays(floats(shares_signed), floats(price), floats(multiple))
     value = np.where(signed == 0.0, 0.0, np.abs(signed) * unit)
-    parts = [np.zeros(signed.shape) if part is None else part for part in _fee_parts(rates, signed, value)]
+    parts = [np.zeros(signed.shape) if part is None else part for part in _fee_parts(rates, signed, value, times)]
     return FeeParts(*(part[()] for part in parts))
 
 
-def fee_total(rates: FeeRates, shares_signed: Floats, value: Floats) -> Floats | None:
+def fee_total(rates: FeeRates, shares_signed: Floats, value: Floats, multiple: float | Floats = 1.0) -> Floats | None:
     """Return the sum of what `fees` returns, to the bit; None where the trades cost nothing at all.
 
     Parameters
@@ -371,9 +375,11 @@ def fee_total(rates: FeeRates, shares_signed: Floats, value: Floats) -> Floats |
     rates : FeeRates
     shares_signed, value : ndarray
         Of one shape; `value` is the unsigned value of the trades, 0 where there is none.
+    multiple : float or ndarray
+        Broadcasts to that shape.
     """
     total: Floats | None = None
-    for part in _fee_parts(rates, shares_signed, value):
+    for part in _fee_parts(rates, shares_signed, value, multiple):
         if part is not None:
             total = part if total is None else total + part
     return total
@@ -409,7 +415,7 @@ def compact(rates: FeeRates) -> FeeRates:
 _CATEGORIES = {"commission": 0, "duty": 1, "levy": 2}
 
 
-def _fee_parts(rates: FeeRates, signed: Floats, value: Floats) -> list[Floats | None]:
+def _fee_parts(rates: FeeRates, signed: Floats, value: Floats, multiple: float | Floats) -> list[Floats | None]:
     """Return the charges by category, None where nothing can be charged; `value` is 0 where nothing trades."""
     parts: list[Floats | None] = [None, None, None]
     masks: dict[str, Floats] = {}
@@ -437,7 +443,9 @@ def _fee_parts(rates: FeeRates, signed: Floats, value: Floats) -> list[Floats | 
         index = _CATEGORIES[line.category]
         before = parts[index]
         parts[index] = amount if before is None else before + amount
-    return parts
+    if isinstance(multiple, float) and multiple == 1.0:
+        return parts
+    return [None if part is None else part * multiple for part in parts]
 
 
 def _charged_sides(line: FeeLine, signed: Floats, masks: dict[str, Floats]) -> Floats:

@@ -243,3 +243,28 @@ def test_rounding_up_does_not_count_a_binary_remainder(tmp_path: Path) -> None:
 def test_a_bad_row_is_refused_with_its_line(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(UnreadableInput, match=message):
         load_fees(write(tmp_path, row))
+
+
+# --- a multiple of what is due ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("multiple", [0.0, 0.5, 1.0, 4.0])
+def test_a_multiple_comes_after_bounds_and_rounding(multiple):
+    # Hong Kong in 2024, 500 at 20.05: stamp duty 0.1% of 10,025 is 10.025, up to 11; commission 0.03%, at least 3;
+    # settlement fee 0.002% of it, at least 2.
+    value = 500 * 20.05
+    parts = rules.fees(TABLE.rates("XHKG", "stock", date(2024, 1, 3)), [500, -500, 0], 20.05, multiple)
+    commission = max(0.0003 * value, 3.0)
+    levies = (0.0000565 + 0.000027 + 0.0000015) * value + 2.0
+    assert parts.commission == pytest.approx([multiple * commission] * 2 + [0.0], rel=1e-12)
+    assert parts.duty.tolist() == [multiple * 11.0, multiple * 11.0, 0.0]
+    assert parts.levies == pytest.approx([multiple * levies] * 2 + [0.0], rel=1e-12)
+
+
+def test_each_configuration_has_its_own_multiple():
+    rates = TABLE.stacked("XHKG", ("stock", "etf"), date(2024, 1, 3))
+    multiples = np.array([[0.0], [1.0], [2.5]])
+    together = rules.fees(rates, [500, -800], [20.05, 31.0], multiples)
+    for lane, multiple in enumerate(multiples[:, 0]):
+        alone = rules.fees(rates, [500, -800], [20.05, 31.0], float(multiple))
+        assert together.total[lane].tolist() == alone.total.tolist()

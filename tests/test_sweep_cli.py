@@ -95,6 +95,19 @@ def test_the_printed_command_gives_the_figures_of_the_row_on_either_engine(run, 
     run("runs", "delete", alone["run_id"])
 
 
+def test_costs_at_several_multiples(run):
+    call = ("sweep", "theme-momentum", *SPAN, "--slippage-bps", "0", "--fee-multiple", "0:4:1", "--sort", "costs")
+    rows = json.loads(run(*call, "--json")[1])
+    assert [row["fee_multiple"] for row in rows] == [0, 1, 2, 3, 4]
+    assert abs(rows[0]["costs"]) < 1e-6 < rows[1]["costs"]
+    for row in rows[1:3]:  # at its default it is no part of the stored settings
+        code, out, _ = run(*shlex.split(row["command"])[1:], "--json")
+        alone = json.loads(out)
+        assert (code, alone["settings"]["fee_multiple"]) == (0, row["fee_multiple"])
+        assert alone["metrics"]["costs"]["total"] == pytest.approx(row["costs"], rel=1e-9)
+        run("runs", "delete", alone["run_id"])
+
+
 def test_the_same_call_again_runs_nothing(run):
     first = run(*SWEEP, "--csv")
     code, out, err = run(*SWEEP, "--csv")
