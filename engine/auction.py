@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chipwire.data.fees import FeeRates
-from chipwire.engine import rules
-from chipwire.engine.rules import Codes, FeeParts, Flags, Floats, Reason, floats, ordered_sum
+from chipwire.engine import costs, rules
+from chipwire.engine.costs import FeeParts
+from chipwire.engine.rules import Codes, Flags, Floats, Reason, floats, ordered_sum
 
 _LEVERAGE_TOLERANCE = 1e-9  # of equity: sums of many positions do not end on the last bit
 _MAX_PROBES = 300  # far more than a factor in lots needs; every third probe halves the interval
@@ -292,7 +293,7 @@ def _trade(at: _Lanes, shares: Floats) -> _Trades:
         at.limit_down,
         at.limit_up,
     )
-    charged = rules.fees(at.rates, shares, price, at.fee_multiple)
+    charged = costs.fees(at.rates, shares, price, at.fee_multiple)
     change = np.where(shares == 0.0, 0.0, -(shares * price) * at.fx - charged.total * at.fx)
     return _Trades(price, charged, change, at.cash + ordered_sum(change))
 

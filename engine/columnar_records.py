@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.account import utc
 from chipwire.engine.columnar_plan import Event, Plan
 from chipwire.engine.columnar_ports import Decision, TargetSource
@@ -87,7 +87,7 @@ class Recorder:
             row, np.sign(filled), self._slippage, self._impact, np.abs(filled) / volume,
             facts.limit_down[session][:, None], facts.limit_up[session][:, None],
         )  # fmt: skip
-        charged = rules.fees(rules.fee_columns(facts.rates[session]), filled, price, self._fee_multiple)
+        charged = costs.fees(costs.fee_columns(facts.rates[session]), filled, price, self._fee_multiple)
         fx = facts.fx[session][:, None]
         slippage = np.where(filled == 0.0, 0.0, np.abs(price - row) * np.abs(filled))
         change = np.where(filled == 0.0, 0.0, -(filled * price) * fx - charged.total * fx)
