@@ -19,7 +19,7 @@ import click
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
-from chipwire.reports.app import App, first_reject, listing, pair, pass_app
+from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
 from chipwire.reports.explain import explain
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
@@ -297,7 +297,7 @@ def backtest(
     for name in ("instruments", "benchmarks"):
         text = given.pop(name)
         if text is not None:
-            given[name] = tuple(word.strip() for word in text.split(",") if word.strip())
+            given[name] = name_list(text, name)
     chosen = make_strategy(strategy, dict(pair(text, "-p") for text in params))
     settings = Settings(**given)
     with app.open("backtest", write=True) as warehouse:

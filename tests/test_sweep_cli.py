@@ -249,8 +249,10 @@ def test_sweeps_are_listed_and_found(run):
         (["sweep", "theme-momentum", "-p", "top_k=1", *SPAN, "--model", "none-such"], "none-such"),
         (["sweep", "theme-momentum", *SPAN, "--fill", "noon"], "open or close"),
         (["sweep", "theme-momentum", *SPAN, "--instruments", "NVDAA"], "did you mean 'NVDA'"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", ","], "at least one"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", "NVDA,+"], "at least one name"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", ""], "at least one"),
         (["sweep", "theme-momentum", *SPAN, "--out", "rows.xlsx"], "ends in .csv or .parquet"),
-        (["sweeps", "show", "999"], "unknown sweep '999'"),
         (["runs", "compare", "nothing"], "chipwire backtest"),
     ],
 )
@@ -259,6 +261,13 @@ def test_what_makes_no_sense_is_one_line(run, arguments, says):
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1, err
     assert says in err
+
+
+def test_a_sweep_that_is_not_stored_is_one_line(run):
+    run(*SWEEP)
+    code, out, err = run("sweeps", "show", "999")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "unknown sweep '999'" in err
 
 
 def test_progress_is_a_line_with_rate_and_time_left_where_piped(monkeypatch, capfd):
