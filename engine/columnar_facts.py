@@ -22,6 +22,8 @@ from chipwire.engine.rules import Codes, Flags, Reason
 class VenueFacts:
     """One venue's rules and prices, arrays of shape (sessions, instruments), history included but not filled.
 
+    With bars finer than a day a row is a bar, as in `VenueMarket`.
+
     Attributes
     ----------
     price, volume : ndarray
@@ -53,6 +55,11 @@ class VenueFacts:
     rates: list[FeeRates]
     blocked_buy: Codes
     blocked_sell: Codes
+
+    @property
+    def locks(self) -> bool:
+        """Whether shares bought at one auction may be locked at another of the same session."""
+        return len(self.place.days) < len(self.place.session) and bool(self.share_lock.any())
 
 
 def venue_facts(
@@ -124,16 +131,20 @@ def _free_first_sessions(place: VenueMarket, market_rules: MarketRules, parts: l
         if instrument.listed_on is None or place.session[0].item() > instrument.listed_on:
             continue
         listed = int(np.searchsorted(place.session, np.datetime64(instrument.listed_on, "D")))
-        early = [(part, part.start) for part in parts if part.start < listed]
-        free_sessions = range(max(listed, place.first), min(listed + free, len(place.session)))
-        for part, session in [
-            *((slice(part.start, min(part.stop, listed)), start) for part, start in early),
-            *((slice(session, session + 1), session) for session in free_sessions),
-        ]:
+        early = [slice(part.start, min(part.stop, listed)) for part in parts if part.start < listed]
+        number = int(np.searchsorted(place.days, np.datetime64(instrument.listed_on, "D")))
+        first_days = [_rows_of_day(place, day) for day in range(number, min(number + free, len(place.days)))]
+        for part in [*early, *(rows for rows in first_days if rows.start >= place.first)]:
             fraction[part, column] = market_rules.limit_fraction(
-                instrument.venue, instrument.board, place.session[session].item(), listed_on=instrument.listed_on,
-                session_number=session_number(place, session, instrument.listed_on),
+                instrument.venue, instrument.board, place.session[part.start].item(), listed_on=instrument.listed_on,
+                session_number=session_number(place, part.start, instrument.listed_on),
             )  # fmt: skip
+
+
+def _rows_of_day(place: VenueMarket, number: int) -> slice:
+    """Return the rows of one of the venue's days; with daily bars that one row."""
+    day = place.days[number]
+    return slice(int(np.searchsorted(place.session, day)), int(np.searchsorted(place.session, day, side="right")))
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,8 @@ def _known_prices(place: VenueMarket) -> _Known:
     acted[[column for _, column in place.actions]] = True
     _carry_on(place, known, np.flatnonzero(~acted))
     _carry_through_actions(place, known, np.flatnonzero(acted))
+    # Limits count from the last close of the session before, within the session too.
+    known.before[place.first :] = known.before[place.day_start[place.first :]]
     return known
 
 
@@ -210,11 +223,13 @@ def actions_by_session(place: VenueMarket) -> dict[int, list[tuple[int, tuple[Ac
 
 
 def dead_by_session(place: VenueMarket) -> dict[int, tuple[int, ...]]:
-    """Return the instruments that are closed at each session because their bars have ended for good."""
+    """Return the instruments that are closed as a session begins because their bars have ended for good, by row."""
     dead: dict[int, tuple[int, ...]] = {}
     for column, last in enumerate(place.last_bar.tolist()):
-        session = last + DEAD_AFTER_SESSIONS + 1
-        dead[session] = (*dead.get(session, ()), column)
+        number = last + DEAD_AFTER_SESSIONS + 1
+        if number < len(place.days):
+            session = _rows_of_day(place, number).start
+            dead[session] = (*dead.get(session, ()), column)
     return dead
 
 

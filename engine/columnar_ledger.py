@@ -58,6 +58,8 @@ class BlockLedger:
         self._cash: Floats = np.full(configurations, 1.0) * terms.capital
         self._least_leverage = float(np.min(terms.leverage)) * (1 + 1e-9)
         self._short = False  # whether any configuration may hold a short position
+        # Shares bought in the session, where a later auction of it may find them locked.
+        self._bought = [np.zeros_like(self._own[i]) if facts.locks else None for i, facts in enumerate(plan.facts)]
         self._odd = [False] * len(plan.facts)  # whether a holding may be no multiple of its lot
         self._now: Event | None = None
         self._equity_now: Floats | None = None
@@ -193,6 +195,11 @@ class BlockLedger:
         if prepared.any_blocked[session]:
             live = np.where(order > 0.0, order * prepared.can_buy[session], order * prepared.can_sell[session])
         slow = self._not_plain(prepared, live, held, plain)
+        bought = self._bought[event.venue]
+        if bought is not None:
+            locked = any_row((live < 0.0) & (bought > 0.0) & facts.share_lock[session][:, None])
+            if locked.any():
+                slow = locked if slow is None else slow | locked
         if prepared.capped[session]:
             live = cap_orders(prepared, session, live, held)
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
@@ -220,6 +227,8 @@ class BlockLedger:
         if self._observer is not None and reason is not None:
             self._observer.settled(event, order, filled, reason, held)
         self._cash = cash
+        if bought is not None:
+            bought += np.maximum(np.maximum(held + filled, 0.0) - np.maximum(held, 0.0), 0.0)
         held += filled
         if not plain or self._short:
             self._short = bool((self._shares < 0.0).any())
@@ -261,10 +270,11 @@ class BlockLedger:
         facts, session = self._plan.facts[event.venue], event.session
         elsewhere = np.delete(np.arange(self._plan.instruments), facts.rows)
         value = self._shares[np.ix_(elsewhere, lanes)] * event.mark[elsewhere]
-        known = event.price[facts.rows, 0]
+        known, bought = event.price[facts.rows, 0], self._bought[event.venue]
         return AuctionBook(
             held=self._own[event.venue][:, lanes].T,
-            bought_today=0.0,  # a session has one auction with fills, so that nothing was bought before it
+            # With daily bars a session has one auction with fills, so that nothing was bought before it.
+            bought_today=0.0 if bought is None else bought[:, lanes].T,
             auction_price=facts.price[session],
             volume=facts.volume[session],
             known_price=np.where(known > 0.0, known, np.nan),
@@ -287,6 +297,8 @@ class BlockLedger:
     def _begin(self, event: Event) -> None:
         held, facts = self._own[event.venue], self._plan.facts[event.venue]
         price, fx = event.price[facts.rows, 0].copy(), event.fx[facts.rows, 0]
+        if (bought := self._bought[event.venue]) is not None:
+            bought[:] = 0.0
         if self._short and event.session > 0:
             self._pay_borrow(event, held, facts, price, fx)
         for column, actions in event.actions:

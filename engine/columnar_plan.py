@@ -13,10 +13,9 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.errors import DomainError
 from chipwire.data.fees import FeeTable
 from chipwire.data.market_rules import MarketRules
-from chipwire.engine.account import DEAD_AFTER_SESSIONS, known_close
+from chipwire.engine.account import known_close
 from chipwire.engine.columnar_facts import VenueFacts, actions_by_session, dead_by_session, rates_to_base, venue_facts
 from chipwire.engine.market import Action, Floats, Market
 from chipwire.engine.settings import Settings
@@ -33,6 +32,8 @@ class Event:
     ----------
     kind : str
         ``begin`` of a session that may change holdings, ``decide``, ``auction`` or ``day`` (its end).
+    session : int
+        Row of the venue's arrays: a session, or a bar finer than a day.
     price, fx : ndarray, shape (all instruments, 1)
         As known at the event; at an auction before it, at a begin before the session's actions. 0 where nothing
         is known: nothing is held there.
@@ -76,17 +77,7 @@ class Plan:
 
 
 def make_plan(market: Market, settings: Settings, fee_table: FeeTable, market_rules: MarketRules) -> Plan:
-    """Work out the events of a run and the rules that hold at each.
-
-    Only `fill` and `interval` are read from the settings.
-
-    Raises
-    ------
-    DomainError
-        The bars are finer than a day.
-    """
-    if settings.interval != "1d":
-        raise DomainError(f"the columnar engine takes daily bars, not {settings.interval}; use --engine backtrader")
+    """Work out the events of a run and the rules that hold at each; only `fill` is read from the settings."""
     facts, stop = [], 0
     for place in market.venues:
         rows = slice(stop, stop + len(place.instruments))
@@ -155,15 +146,16 @@ class _Events:
         ]
 
     def _matters(self) -> NDArray[np.bool_]:
-        """Return which steps could find something to do when their session begins."""
+        """Return which steps could find something to do when their session begins: borrow, actions, locks, ends."""
         times = self._times
         due = np.zeros(len(times.at), dtype=bool)
         for index, facts in enumerate(self._facts):
-            own = times.venue == index
-            sessions = {when for when, _ in facts.place.actions}
-            sessions |= {int(last) + DEAD_AFTER_SESSIONS + 1 for last in facts.place.last_bar}
-            matters = np.isin(times.session, sorted(sessions)) | facts.short_allowed.any()
-            due |= own & matters
+            own = np.flatnonzero(times.venue == index)
+            row, starts = times.session[own], facts.place.day_start
+            always = bool(facts.short_allowed.any()) or facts.locks
+            changes = np.isin(row, sorted({*self._due[index], *self._dead[index]}))
+            # Within a session, that is with bars finer than a day, nothing begins.
+            due[own] = (changes | always) & (starts[row] == row)
         return due
 
     def _prices(self, order: NDArray[np.intp], late: NDArray[np.bool_], begins: NDArray[np.bool_]) -> Floats:

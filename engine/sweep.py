@@ -27,7 +27,7 @@ from chipwire.strategies.base import Strategy
 from chipwire.strategies.limits import TooSlowError
 from chipwire.strategies.plugins import isolated
 
-SHARED = ("fill", "currency", "start", "end", "instruments", "cutoff_minutes", "latency_minutes")
+SHARED = ("fill", "currency", "start", "end", "instruments", "cutoff_minutes", "interval", "latency_minutes")
 """The settings in which all configurations of a block agree."""
 
 
@@ -147,18 +147,23 @@ def run_sweep(
     return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(run.warnings))
 
 
-def longest_span(warehouse: Warehouse, strategy: type[Strategy]) -> tuple[date, date]:
+def longest_span(
+    warehouse: Warehouse, strategy: type[Strategy], intervals: Sequence[str] = ("1d",)
+) -> tuple[date, date]:
     """Return the first and last day of the longest run that the stored bars, rates and signals allow.
 
     Raises
     ------
     NothingToDo
-        There are no daily bars.
+        There are no bars of one of the intervals.
     """
-    sql = load_sql("chipwire.engine", "span.sql")
-    start, end = warehouse.rows(sql, {"news": strategy.reads_signals})[0]
-    if end is None:
-        raise NothingToDo("there are no daily bars", "ingest some with 'chipwire ingest prices PATH'")
+    stored = {row[0] for row in warehouse.rows("SELECT DISTINCT interval FROM bar")}
+    for interval in intervals:
+        if interval not in stored:
+            bars = "daily bars" if interval == "1d" else f"{interval} bars"
+            raise NothingToDo(f"there are no {bars}", "ingest some with 'chipwire ingest prices PATH'")
+    names = {"news": strategy.reads_signals, "intervals": list(intervals)}
+    start, end = warehouse.rows(load_sql("chipwire.engine", "span.sql"), names)[0]
     return min(start, end), end
 
 

@@ -157,8 +157,6 @@ def make_grid(
         if any(axis.name == name for axis in axes):
             raise InputError(f"-p {name} is given twice; write all its values in one: -p {name}=A,B,C")
         axes.append(_axis(_Kind.of_parameter(declared[name]), "params", text, draws, seed))
-    if settings.get("interval", "1d") != "1d":
-        raise BadParameter("interval", settings["interval"], "1d in a sweep, whose engine takes daily bars")
     kinds = {field.name: _Kind(field.name, *_setting(str(field.type))) for field in fields(Settings)}
     axes += [_axis(kinds[name], "settings", text, draws, seed) for name, text in settings.items()]
     if model is not None:

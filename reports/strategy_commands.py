@@ -96,6 +96,7 @@ def strategies_new(app: App, file: Path) -> None:
 @click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First session [default: half a year before the end].")
 @click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="Last session [default: that of the last bar].")
 @click.option("--fill", type=click.Choice(["open", "close"]), default="open", show_default=True)
+@click.option("--interval", default="1d", show_default=True, help="Of the bars traded on: 1d, 1h, 30m, ...")
 @click.option("--instruments", help="Comma-separated [default: all shares with bars in the span].")
 @click.option("--leverage", type=float, default=1.0, show_default=True, help="Largest gross exposure over equity.")
 @click.option("--cuts", type=click.IntRange(1, 100), default=5, show_default=True,
@@ -165,17 +166,18 @@ def _settings(
 
     from chipwire.engine.settings import Settings
 
-    last: date = end.date() if end else _last_bar(warehouse)
+    last: date = end.date() if end else _last_bar(warehouse, given["interval"])
     first = start.date() if start else last - timedelta(days=182)
     return Settings(start=first, end=last, instruments=names, **given)
 
 
-def _last_bar(warehouse: Warehouse) -> date:
+def _last_bar(warehouse: Warehouse, interval: str) -> date:
     from chipwire.data.errors import NothingToDo
 
-    last: date | None = warehouse.value("SELECT max(session) FROM bar WHERE interval = '1d'")
+    last: date | None = warehouse.value("SELECT max(session) FROM bar WHERE interval = ?", [interval])
     if last is None:
-        raise NothingToDo("there are no daily bars", "ingest some with 'chipwire ingest prices PATH'")
+        bars = "daily bars" if interval == "1d" else f"{interval} bars"
+        raise NothingToDo(f"there are no {bars}", "ingest some with 'chipwire ingest prices PATH'")
     return last
 
 

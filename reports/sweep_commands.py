@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -29,6 +30,7 @@ SWEPT = {
     "capital": "In the base currency.",
     "currency": "Base currency.",
     "fill": "open, close or both.",
+    "interval": "Of the bars traded on: 1d, 1h, 30m, ...; finer ones fill at the open only.",
     "instruments": "Joined by +, e.g. NVDA+AMD; all shares with bars in the span if not given.",
     "latency_minutes": "News is known so much later.",
     "cutoff_minutes": "Decide so long before the auction; the venue's own if not given.",
@@ -114,10 +116,13 @@ def sweep(
 
 def _with_span(app: App, kind: Any, settings: dict[str, str]) -> dict[str, str]:
     """Return the settings with the longest span that the warehouse allows, and say which it is."""
+    from chipwire.data.intervals import INTERVALS
     from chipwire.engine.sweep import longest_span
 
+    words = re.findall(r"\w+", settings.get("interval", ""))
+    intervals = [name for name in ("1d", *INTERVALS) if name in words] or ["1d"]
     with app.open("sweep", write=True) as warehouse:
-        start, end = longest_span(warehouse, kind)
+        start, end = longest_span(warehouse, kind, intervals)
     span = {"start": start.isoformat(), "end": end.isoformat()}
     added = {name: text for name, text in span.items() if name not in settings}
     app.say(" and ".join(f"{name} {text}" for name, text in added.items()) + ", as far as the data reach")

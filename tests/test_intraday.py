@@ -1,6 +1,7 @@
 """Runs on bars finer than a day: when is asked, what is known, what fills; each number worked in its test."""
 
 import importlib.util
+import json
 import math
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 
 from chipwire.data.bar_grid import intraday_grid
 from chipwire.data.calendars import auctions
-from chipwire.data.errors import BadParameter, DomainError, NothingToDo
+from chipwire.data.errors import BadParameter, NothingToDo
+from chipwire.engine.backtest import ENGINES
+from chipwire.engine.check import check_strategy
+from chipwire.engine.sweep import run_sweep
 from chipwire.engine.sweep_grid import make_grid
+from chipwire.reports.collect import metrics_of
 from chipwire.strategies.registry import make_strategy
 
 _spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
@@ -303,17 +308,83 @@ def test_bars_off_the_grid_are_counted_and_not_used(world):
     )
 
 
-def test_the_columnar_engine_takes_daily_bars_only(world):
-    hourly(world, "NVDA", "2024-01-03", "2024-01-04", 100.0)
-    said = "the columnar engine takes daily bars, not 1h; use --engine backtrader"
-    with pytest.raises(DomainError, match=said):
-        world.run(make_strategy("buy-and-hold", {}), settings("2024-01-03", "2024-01-04"), engine="columnar")
+def newsroom(world):
+    """Two weeks of hourly bars at two venues, and news within the sessions."""
+    for seed, (symbol, price) in enumerate({"NVDA": 100.0, "AMD": 60.0, SMIC: 50.0}.items()):
+        every = starts(worlds.UNIVERSE.instrument(symbol).venue, "2024-01-03", "2024-01-17")
+        path = price * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, 2 * len(every))))
+        pairs = np.round(path, 2).reshape(-1, 2).tolist()
+        world.finer(symbol, dict(zip(every, map(tuple, pairs), strict=True)))
+    world.fx("CNY", {"2023-12-20": 7.0}).model()
+    rng = np.random.default_rng(9)
+    times = [f"2024-01-{day:02}T{hour:02}:{minute:02}:00" for day in range(3, 18)
+             for hour, minute in zip(rng.integers(0, 22, 4), rng.integers(0, 60, 4), strict=True)]  # fmt: skip
+    issuers = rng.choice(["NVIDIA", "AMD", "SMIC"], len(times))
+    world.signals(
+        {"issuer": str(issuer), "at": at, "value": float(value), "theme": "sanctions"}
+        for issuer, at, value in zip(issuers, times, rng.uniform(-1, 1, len(times)), strict=True)
+    )
+    return world
 
 
-def test_a_sweep_takes_daily_bars_only():
-    dates = {"start": "2024-01-03", "end": "2024-01-04"}
-    with pytest.raises(BadParameter, match="interval='1h' is not allowed: 1d in a sweep"):
-        make_grid(type(make_strategy("buy-and-hold", {})), [], {**dates, "interval": "1h"})
+def test_both_engines_store_the_same_run(world):
+    newsroom(world)
+    given = settings("2024-01-04", "2024-01-17", slippage_bps=5.0)
+    runs = [world.run(make_strategy("theme-momentum", {"top_k": "2"}), given, engine=engine) for engine in ENGINES]
+    assert runs[0].fills == runs[1].fills > 20
+    for table in ("target", "fill", "fill_cause", "unfilled", "position"):
+        one, two = (
+            world.warehouse.rows(f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = ? ORDER BY ALL", [run.run_id])
+            for run in runs
+        )
+        assert len(one) == len(two)
+        for left, right in zip(one, two, strict=True):
+            assert left == tuple(pytest.approx(v, rel=1e-9) if isinstance(v, float) else v for v in right)
+    curves = [world.warehouse.rows("SELECT equity FROM equity WHERE run_id = ? ORDER BY day", [r.run_id]) for r in runs]
+    assert curves[0] == curves[1]
+
+
+def test_each_row_of_a_sweep_on_hours_is_what_its_configuration_gives_alone(world):
+    newsroom(world)
+    texts = {"start": "2024-01-04", "end": "2024-01-17", "interval": "1h", "benchmarks": "SPY", "slippage_bps": "0,10"}
+    kind = type(make_strategy("theme-momentum", {}))
+    grid = make_grid(kind, [("half_life", "0.2,2"), ("top_k", "1,2")], texts)
+    done = run_sweep(world.warehouse, worlds.UNIVERSE, kind, grid)
+    sql = "SELECT params, settings, final_equity, n_fills FROM sweep_row WHERE sweep_id = ? ORDER BY row_no"
+    rows = world.warehouse.rows(sql, [done.sweep_id])
+    assert (len(rows), done.failed, len({row[2] for row in rows})) == (8, 0, 8)
+    for params, text, equity, fills in rows[::3]:
+        given = json.loads(text)
+        dates = {name: worlds.day(given[name]) for name in ("start", "end")}
+        tuples = {name: tuple(given[name]) for name in ("instruments", "benchmarks")}
+        alone = world.run(kind(**json.loads(params)), worlds.Settings(**given | dates | tuples))
+        figures = metrics_of(world.warehouse, alone.run_id)
+        assert figures.final_equity == pytest.approx(equity, rel=1e-9)
+        assert alone.fills == fills
+
+
+@pytest.mark.parametrize("name", ["theme-momentum", "equal-weight", "random"])
+def test_a_set_wise_form_says_the_same_on_hours(world, name):
+    newsroom(world)
+    found = check_strategy(lambda: make_strategy(name, {}), world.warehouse, worlds.UNIVERSE,
+                           settings("2024-01-04", "2024-01-11"), cuts=2)  # fmt: skip
+    assert {finding.check: finding.result for finding in found} == dict.fromkeys(
+        ("runs", "deterministic", "look-ahead", "set-wise"), "ok"
+    ), found
+
+
+def test_targets_of_instants_and_of_days_are_the_same_set_wise(world, tmp_path):
+    newsroom(world)
+    days, instants = tmp_path / "days.csv", tmp_path / "instants.csv"
+    days.write_text(f"date,instrument,weight\n2024-01-05,{SMIC},0.5\n2024-01-06,NVDA,0.3\n2024-01-09,{SMIC},0\n")
+    instants.write_text(
+        f"at,instrument,weight\n2024-01-05T03:00:00Z,{SMIC},0.5\n2024-01-05T04:00:00Z,{SMIC},0.1\n"
+        "2024-01-05T15:30:00Z,NVDA,0.3\n2024-01-05T15:29:59.999Z,AMD,0.3\n2023-12-01T00:00:00Z,AMD,0.2\n"
+    )
+    for path in (days, instants):
+        found = check_strategy(lambda path=path: make_strategy("targets-file", {"path": str(path)}), world.warehouse,
+                               worlds.UNIVERSE, settings("2024-01-04", "2024-01-17"), cuts=1)  # fmt: skip
+        assert {f.check: f.result for f in found}["set-wise"] == "ok", found
 
 
 @pytest.mark.parametrize(

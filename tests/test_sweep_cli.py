@@ -252,6 +252,10 @@ def test_sweeps_are_listed_and_found(run):
         (["sweep", "theme-momentum", *SPAN, "--instruments", ","], "at least one"),
         (["sweep", "theme-momentum", *SPAN, "--instruments", "NVDA,+"], "at least one name"),
         (["sweep", "theme-momentum", *SPAN, "--instruments", ""], "at least one"),
+        (["sweep", "theme-momentum", "--interval", "1d,1h"], "there are no 1h bars"),
+        (["sweep", "theme-momentum", *SPAN, "--interval", "1w"], "1d or one of 1m, 2m"),
+        (["sweep", "theme-momentum", *SPAN, "--interval", "1h", "--fill", "close"], "open with 1h bars"),
+        (["strategies", "check", "random", "--interval", "1h"], "there are no 1h bars"),
         (["sweep", "theme-momentum", *SPAN, "--out", "rows.xlsx"], "ends in .csv or .parquet"),
         (["runs", "compare", "nothing"], "chipwire backtest"),
     ],
@@ -287,8 +291,8 @@ def test_progress_is_a_line_with_rate_and_time_left_where_piped(monkeypatch, cap
         assert advance is None
 
 
-def test_every_setting_but_benchmarks_and_interval_can_vary():
-    assert {field.name for field in fields(Settings)} - SWEPT.keys() == {"benchmarks", "interval"}
+def test_every_setting_but_benchmarks_can_vary():
+    assert {field.name for field in fields(Settings)} - SWEPT.keys() == {"benchmarks"}
 
 
 def test_runs_side_by_side(run):
