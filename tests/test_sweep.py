@@ -309,7 +309,7 @@ def test_no_news_or_bars_is_said_and_nothing_is_stored(market):
 
 def test_a_value_outside_what_is_allowed_is_refused_before_anything_runs(market):
     ledger = FakeLedger()
-    with pytest.raises(BadParameter, match="from 0 to 4"):
+    with pytest.raises(BadParameter, match="from -1 to 4"):
         sweep(market, Turns, "size=0.2,5", ledger=ledger)
     assert ledger.blocks == []
     assert market.warehouse.value("SELECT count(*) FROM sweep") == 0
