@@ -9,7 +9,7 @@ from itertools import groupby
 from numbers import Real
 from typing import Any
 
-from chipwire.data.errors import BadTarget
+from chipwire.data.errors import BadTarget, DomainError
 from chipwire.engine.view import LOOKBACK_LIMIT_DAYS, PointInTimeView
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.events import Filled, Headline, Reading
@@ -91,6 +91,29 @@ class Asker:
                 "lower them or give --leverage",
             )  # fmt: skip
         return weights
+
+
+def notes_of(strategy: Strategy) -> list[str]:
+    """Return what a strategy says of its run after the last decision.
+
+    Raises
+    ------
+    DomainError
+        It raised, took longer than a decision may, or returned something else than texts.
+    """
+    what = f"strategy '{strategy.name}' after the last decision"
+    try:
+        with time_limit(strategy.decision_limit_s):
+            given: Any = strategy.notes()
+            notes = [given] if isinstance(given, str) else list(given)
+    except TooSlowError as error:
+        raise DomainError(f"{what}: no answer within {strategy.decision_limit_s:g} s") from error
+    except FAULTS as error:
+        raise DomainError(f"{what}: {reason(error)}") from error
+    for note in notes:
+        if not isinstance(note, str):
+            raise DomainError(f"{what}: it returned {type(note).__name__}; allowed: texts")
+    return [" ".join(note.split()) for note in notes]
 
 
 def _pairs(answer: Any) -> Any:

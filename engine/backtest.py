@@ -18,6 +18,7 @@ from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.engine.asking import notes_of
 from chipwire.engine.market import Market, load_market
 from chipwire.engine.records import EquityRow, Fill, Ledger, PositionRow, Target, Unfilled
 from chipwire.engine.settings import Settings
@@ -76,7 +77,7 @@ def run_backtest(
     book, model_id, warnings = load_book(warehouse, universe, strategy, settings, model)
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
     ledger, uncovered = _simulate(engine, market, settings, strategy, book, issuers, on_progress)
-    warnings = [*market.warnings, *warnings]
+    warnings = [*market.warnings, *warnings, *notes_of(strategy)]
     for mic in sorted(uncovered):
         warnings.append(f"{mic}: the fee table does not cover all sessions traded; those paid no fees")
     fingerprint = data_fingerprint(market, book)

@@ -237,6 +237,10 @@ class Strategy:
         """
         return None
 
+    def notes(self) -> Sequence[str]:
+        """Return what the reader of a run has to know, one line each; asked once, after the last decision."""
+        return ()
+
     def identity(self) -> str:
         """Return what the run's identity has of the strategy besides its name and parameters."""
         return self.source + self.fingerprint()

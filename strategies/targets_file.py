@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import csv
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,15 @@ from chipwire.strategies.base import Parameter, Strategy, View
 if TYPE_CHECKING:
     from chipwire.strategies.panels import Panels, VenuePanel, Weights
 
+_NEEDED = "a file of targets has the columns instrument, weight and date or at"
+
 
 class TargetsFile(Strategy):
     """Read ``instrument``, ``weight`` and ``date`` (session) or ``at`` (UTC instant) from a csv or parquet file.
 
     A row with ``date`` is decided before that session's auction, or the venue's next one where it was closed on
-    that day; one with ``at`` at the venue's first decision at or after that instant. Where several rows of one
-    instrument fall to one decision, the latest counts.
+    that day; one with ``at`` at the venue's first decision at or after that instant. Where rows of several days or
+    instants fall to one decision, the latest counts. Rows that fall to no decision of the run are counted.
     """
 
     name = "targets-file"
@@ -33,6 +37,7 @@ class TargetsFile(Strategy):
         self._path = self.values["path"]
         self._by_day, self._by_instant = _read_targets(self._path)
         self._decided: dict[str, date] = {}
+        self._used = 0
         self._checked = False
 
     def decide(self, view: View) -> Mapping[str, float] | None:
@@ -45,15 +50,46 @@ class TargetsFile(Strategy):
         self._decided[view.venue] = view.session
         while day < view.session:
             day += timedelta(days=1)
-            wanted.update((name, weight) for name, weight in self._by_day.get(day, {}).items() if name in own)
-        for at, name, weight in self._by_instant:
-            if name in own and at <= view.now and (view.since is None or at > view.since):
+            rows = {name: weight for name, weight in self._by_day.get(day, {}).items() if name in own}
+            self._used += len(rows)
+            wanted |= rows
+        first = 0 if view.since is None else bisect.bisect_right(self._by_instant, view.since, key=_at)
+        for _, name, weight in self._by_instant[first : bisect.bisect_right(self._by_instant, view.now, key=_at)]:
+            if name in own:
+                self._used += 1
                 wanted[name] = weight
         return wanted
+
+    def notes(self) -> Sequence[str]:
+        """Return how many rows fell to no decision.
+
+        Raises
+        ------
+        InputError
+            None of them did.
+        """
+        if not self._used:
+            raise self._unused()
+        every = self._rows()
+        if self._used == every:
+            return ()
+        return (f"{self._path}: {every - self._used:,} of {every:,} rows fall to no decision of the run: not used",)
+
+    def _rows(self) -> int:
+        return sum(map(len, self._by_day.values())) + len(self._by_instant)
+
+    def _unused(self) -> InputError:
+        when = sorted(self._by_day) or [row[0] for row in self._by_instant]
+        return InputError(
+            f"{self._path}: no row falls to a decision of the run; {self._rows():,} from {when[0]} to {when[-1]} "
+            "are there: choose another --start and --end"
+        )
 
     @classmethod
     def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
         """Return the same for all files; each is read once."""
+        import numpy as np
+
         from chipwire.strategies.setwise import for_each_venue
 
         files: dict[str, TargetsFile] = {}
@@ -63,6 +99,8 @@ class TargetsFile(Strategy):
             if path not in files:
                 files[path] = cls(path=path)
                 files[path]._check_instruments(panels.universe)
+                if all(np.isnan(files[path]._of_venue(each)).all() for each in panels.venues):
+                    raise files[path]._unused()
             return files[path]._of_venue(venue)
 
         return for_each_venue(panels, configurations, weights)
@@ -102,67 +140,123 @@ class TargetsFile(Strategy):
         self._checked = True
 
 
+def _at(row: tuple[datetime, str, float]) -> datetime:
+    return row[0]
+
+
 def _read_targets(path: str) -> tuple[dict[date, dict[str, float]], list[tuple[datetime, str, float]]]:
     """Return weights by day, and (instant, instrument, weight) in the order of time.
 
     Raises
     ------
     InputError
-        The file cannot be read, lacks a column, or has a weight, day or instant that makes no sense.
+        The file cannot be read, lacks a column, has no rows, says two things about one instrument at one time, or has
+        a weight, day or instant that makes no sense.
     """
-    import pandas as pd
-
     if not Path(path).is_file():
         raise InputError(f"targets-file: path={path!r} is not a file; give one with -p path=FILE")
-    try:
-        if Path(path).suffix == ".parquet":
-            frame = pd.read_parquet(path).astype(str)
-        else:
-            # Blank lines are read, so that the numbers of the lines are right, and left out.
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False).fillna("")
-            frame = frame[(frame != "").any(axis=1)]
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
-    when = "date" if "date" in frame.columns else "at"
-    missing = sorted({"instrument", "weight", when} - set(frame.columns))
-    if missing:
-        columns = ", ".join(map(str, frame.columns))
-        needed = "needed: instrument, weight, date or at"
-        raise InputError(f"{path}: column '{missing[0]}' is missing; found {columns}; {needed}")
+    when, rows = _columns(path, _parquet(path) if Path(path).suffix == ".parquet" else _csv(path))
+    found: dict[tuple[date | datetime, str], tuple[str, float]] = {}
+    for place, moment, name, text in rows:
+        if not name:
+            raise InputError(f"{place}: the instrument is missing")
+        weight = _weight(text, place, name)
+        key = (_day(moment, place) if when == "date" else _instant(moment, place), name)
+        before, known = found.setdefault(key, (place, weight))
+        if known != weight:
+            raise InputError(f"{place}: weight {weight:g} of {name} at {moment}, but {known:g} at {before}; keep one")
+    if not found:
+        raise InputError(f"{path}: there are no rows; {_NEEDED}")
     by_day: dict[date, dict[str, float]] = {}
     by_instant: list[tuple[datetime, str, float]] = []
-    for row, moment, name, text in zip(frame.index, frame[when], frame["instrument"], frame["weight"], strict=True):
-        line = int(row) + 2
-        weight = _weight(text, path, line, name)
-        if when == "date":
-            by_day.setdefault(_day(moment, path, line), {})[name] = weight
+    for (moment_of, name), (_, weight) in found.items():
+        if isinstance(moment_of, datetime):
+            by_instant.append((moment_of, name, weight))
         else:
-            by_instant.append((_instant(moment, path, line), name, weight))
-    return by_day, sorted(by_instant, key=lambda row: row[0])
+            by_day.setdefault(moment_of, {})[name] = weight
+    return by_day, sorted(by_instant, key=_at)
 
 
-def _weight(text: str, path: str, line: int, name: str) -> float:
+def _csv(path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the place and the cells of each line that is not blank, the head first."""
+    with Path(path).open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield f"{path} line {reader.line_num}", [cell.strip() for cell in cells]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: it is not UTF-8 text; write it as csv in UTF-8, or as Parquet") from error
+        except csv.Error as error:
+            raise InputError(f"{path} line {reader.line_num}: {error}; it must be a csv file") from error
+
+
+def _parquet(path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the place and the cells of each row as text, the head first; an empty one is empty text."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"{path}: {said.removesuffix('.')}; it must be a Parquet file, or a csv file") from error
+    yield path, [str(name) for name in frame.columns]
+    for number, row in enumerate(frame.itertuples(index=False, name=None), start=1):
+        yield f"{path} row {number}", ["" if cell in (None, pd.NaT) or cell is pd.NA else str(cell) for cell in row]
+
+
+def _columns(path: str, lines: Iterator[tuple[str, list[str]]]) -> tuple[str, Iterator[tuple[str, str, str, str]]]:
+    """Return ``date`` or ``at``, and for each row its place and its three cells."""
+    _, head = next(lines, (path, []))
+    if repeated := sorted({name for name in head if head.count(name) > 1}):
+        raise InputError(f"{path}: column '{repeated[0]}' is there twice; keep one")
+    if {"date", "at"} <= set(head):
+        raise InputError(f"{path}: there are both date and at; keep the one that counts")
+    when = "at" if "at" in head else "date"
+    names = (when, "instrument", "weight")
+    if missing := [name for name in names if name not in head]:
+        known = f"found {', '.join(head)}" if head else "the file is empty"
+        raise InputError(f"{path}: column '{missing[0]}' is missing; {known}; {_NEEDED}")
+    places = [head.index(name) for name in names]
+
+    def rows() -> Iterator[tuple[str, str, str, str]]:
+        for place, cells in lines:
+            if len(cells) != len(head):
+                raise InputError(f"{place}: {len(cells)} cells, but the head has {len(head)}")
+            moment, name, weight = (cells[index] for index in places)
+            yield place, moment, name, weight
+
+    return when, rows()
+
+
+def _weight(text: str, place: str, name: str) -> float:
     try:
         weight = float(text)
     except ValueError:
         weight = math.nan
     if not math.isfinite(weight):
-        raise InputError(f"{path} line {line}: weight {text!r} of {name} is not a finite number")
+        raise InputError(
+            f"{place}: weight {text!r} of {name} is not a finite number; 0 means exit, for no order leave the row out"
+        )
     return weight
 
 
-def _day(text: str, path: str, line: int) -> date:
+def _day(text: str, place: str) -> date:
+    day = text.removesuffix(" 00:00:00")  # as Parquet's timestamps are written
     try:
-        return date.fromisoformat(text[:10])
-    except ValueError as error:
-        raise InputError(f"{path} line {line}: date {text!r} is not YYYY-MM-DD") from error
+        found = date.fromisoformat(day)
+    except ValueError:
+        found = None
+    if found is None or found.isoformat() != day:
+        raise InputError(f"{place}: date {text!r} is not YYYY-MM-DD; instants belong into a column 'at'")
+    return found
 
 
-def _instant(text: str, path: str, line: int) -> datetime:
+def _instant(text: str, place: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{path} line {line}: at {text!r} is not an ISO instant") from error
+        raise InputError(f"{place}: at {text!r} is not an ISO instant") from error
     if moment.tzinfo is None:
-        raise InputError(f"{path} line {line}: at {text!r} has no zone; write it as {text}Z for UTC")
+        raise InputError(f"{place}: at {text!r} has no zone; write it as {text}Z for UTC")
     return moment.astimezone(UTC)

@@ -6,7 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chipwire.data.errors import BadTarget, InputError
+from chipwire.data.errors import BadTarget, DomainError, InputError
+from chipwire.engine.backtest import ENGINES
+from chipwire.engine.sweep import run_sweep
+from chipwire.engine.sweep_grid import make_grid
 from chipwire.strategies.targets_file import TargetsFile
 
 _spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
@@ -76,8 +79,8 @@ def test_an_instant_is_decided_at_the_venues_next_decision(both, tmp_path):
 def test_the_latest_of_several_rows_for_one_decision_counts(both, tmp_path):
     late = "at,instrument,weight\n2024-01-05T12:00:00Z,NVDA,0.2\n2024-01-05T10:00:00Z,NVDA,0.9\n"
     assert asked(both, put(tmp_path, late)) == [("05 14:25", "NVDA", 0.2)]
-    twice = "date,instrument,weight\n2024-01-05,NVDA,0.9\n2024-01-05,NVDA,0.2\n"
-    assert asked(both, put(tmp_path, twice)) == [("05 14:25", "NVDA", 0.2)]
+    same = "date, instrument ,weight\n2024-01-05,NVDA,0.2\n2024-01-05 , NVDA,0.20\n"
+    assert asked(both, put(tmp_path, same)) == [("05 14:25", "NVDA", 0.2)]
 
 
 @pytest.mark.parametrize("kind", ["text", "timestamp", "date"])
@@ -100,7 +103,7 @@ def test_parquet_with_instants(both, tmp_path):
     pd.DataFrame({"at": at, "instrument": "NVDA", "weight": [0.5]}).to_parquet(path)
     assert asked(both, path) == [("04 14:25", "NVDA", 0.5)]
     pd.DataFrame({"at": at.tz_localize(None), "instrument": "NVDA", "weight": [0.5]}).to_parquet(path)
-    with pytest.raises(InputError, match="line 2: at .* has no zone"):
+    with pytest.raises(InputError, match="row 1: at .* has no zone"):
         TargetsFile(path=path)
 
 
@@ -121,10 +124,18 @@ HEAD = "date,instrument,weight\n2024-01-04,NVDA,0.5\n"
         ("at,instrument,weight\n2024-01-04T10:00,NVDA,1\n", "line 2: at '2024-01-04T10:00' has no zone"),
         ("at,instrument,weight\nnoon,NVDA,1\n", "line 2: at 'noon' is not an ISO instant"),
         ("date,symbol,weight\n2024-01-04,NVDA,1\n", "column 'instrument' is missing; found date, symbol, weight"),
-        ("instrument,weight\nNVDA,1\n", "column 'at' is missing"),
-        ("", "No columns to parse"),
-        (HEAD + '2024-01-05,"NVDA,0.5\n', "targets.csv"),
-        (HEAD + "2024-01-05,NVDA,0.5,7,8\n", "targets.csv"),
+        ("instrument,weight\nNVDA,1\n", "column 'date' is missing"),
+        ("", "the file is empty"),
+        ("date,instrument,weight\n", "there are no rows"),
+        (HEAD + '2024-01-05,"NVDA,0.5\n', "line 3: unexpected end of data"),
+        ("date,instrument,weight\n2024-01-05,NVDA,0.5,7,8\n", "line 2: 5 cells, but the head has 3"),
+        (HEAD + "2024-01-05,NVDA\n", "line 3: 2 cells, but the head has 3"),
+        (HEAD + "2024-01-05,,0.5\n", "line 3: the instrument is missing"),
+        (HEAD + "2024-01-05 junk,NVDA,0.5\n", "line 3: date '2024-01-05 junk' is not YYYY-MM-DD"),
+        (HEAD + "2024-01-05T10:00:00,NVDA,0.5\n", "instants belong into a column 'at'"),
+        (HEAD + "2024-01-04,NVDA,0.2\n", "line 3: weight 0.2 of NVDA at 2024-01-04, but 0.5 at"),
+        ("at,date,instrument,weight\n", "there are both date and at"),
+        ("date,instrument,weight,weight\n", "column 'weight' is there twice"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path, text, words):
@@ -138,6 +149,57 @@ def test_a_bad_row_is_named_by_its_line(tmp_path, text, words):
 
 def test_blank_lines_at_the_end_are_no_rows(both, tmp_path):
     assert asked(both, put(tmp_path, HEAD + "\n \n\n".replace(" ", ""))) == [("04 14:25", "NVDA", 0.5)]
+
+
+def test_an_empty_cell_of_parquet_is_named(tmp_path):
+    path = str(tmp_path / "targets.parquet")
+    for column, words in (("date", "row 2: date '"), ("weight", "row 2: weight 'nan' of NVDA is not a finite number")):
+        frame = pd.DataFrame({"date": ["2024-01-04", "2024-01-05"], "instrument": "NVDA", "weight": [0.5, 0.1]})
+        frame.loc[1, column] = None
+        frame.to_parquet(path)
+        with pytest.raises(InputError, match=words):
+            TargetsFile(path=path)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_outside_the_run_are_counted(both, tmp_path, engine):
+    path = put(tmp_path, HEAD + "2019-01-04,NVDA,0.1\n2024-01-05,688981.SS,0.2\n2031-01-06,NVDA,0.3\n")
+    done = both.run(TargetsFile(path=path), settings(START, END), engine=engine)
+    assert f"{path}: 2 of 4 rows fall to no decision of the run: not used" in done.warnings
+    whole = both.run(TargetsFile(path=put(tmp_path, HEAD, "whole.csv")), settings(START, END), engine=engine)
+    assert not any("rows fall" in warning for warning in whole.warnings)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_without_a_row_for_the_run_is_refused(both, tmp_path, engine):
+    for text in (
+        "date,instrument,weight\n2031-01-06,NVDA,0.3\n",
+        "at,instrument,weight\n2031-01-06T10:00:00Z,NVDA,1\n",
+    ):
+        path = put(tmp_path, text)
+        with pytest.raises(DomainError, match=r"'targets-file' after the last decision: .*2031-01-06.* choose another"):
+            both.run(TargetsFile(path=path), settings(START, END), engine=engine)
+    assert both.warehouse.value("SELECT count(*) FROM run") == 0
+    grid = make_grid(TargetsFile, [("path", path)], {"start": START, "end": END})
+    done = run_sweep(both.warehouse, worlds.UNIVERSE, TargetsFile, grid)
+    assert done.failed == 1
+    assert "no row falls to a decision" in both.warehouse.value("SELECT error FROM sweep_row")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(None, "TypeError"), ([1], "it returned int; allowed: texts"), (1 / 3, "TypeError"), ("two\nlines", None)],
+)
+def test_what_a_strategy_may_note(both, given, words):
+    class Noting(worlds.Script):
+        def notes(self):
+            return given
+
+    if words is None:
+        assert "two lines" in both.run(Noting({}), settings(START, END)).warnings
+        return
+    with pytest.raises(DomainError, match=f"strategy 'script' after the last decision: {words}"):
+        both.run(Noting({}), settings(START, END))
 
 
 @pytest.mark.parametrize("path", ["", ".", "nowhere.csv"])
