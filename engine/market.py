@@ -105,14 +105,18 @@ class FxBook:
             return 1.0
         return self._per_usd(self.base, instant) / self._per_usd(currency, instant)
 
-    def age_days(self, currency: str, instant: np.datetime64) -> float:
-        """Return how many days ago the rate was available; NaN when there is none or none is needed."""
-        ages = [
-            (instant - self.at[name][index]) / np.timedelta64(1, "D")
-            for name in {currency, self.base} - {"USD"}
-            if currency != self.base and (index := self._index(name, instant)) >= 0
-        ]
-        return float(max(ages)) if ages else float("nan")
+    def weekdays_missed(self, currency: str, instants: Instants) -> NDArray[np.int64]:
+        """Return of how many weekdays before each instant the fixing is missing; 0 where none is needed.
+
+        A fixing is known when its day has ended; before the first one nothing is missed.
+        """
+        missed = np.zeros(len(instants), dtype=np.int64)
+        for name in sorted({currency, self.base} - {"USD"}) if currency != self.base else ():
+            index = np.searchsorted(self.at[name], instants, side="right") - 1
+            fixed = (self.at[name] - np.timedelta64(1, "us")).astype("datetime64[D]")[np.maximum(index, 0)]
+            between = np.busday_count(fixed, instants.astype("datetime64[D]")) - 1
+            missed = np.maximum(missed, np.where(index >= 0, between, 0))
+        return missed
 
     def _index(self, currency: str, instant: np.datetime64) -> int:
         return int(np.searchsorted(self.at[currency], instant, side="right")) - 1
@@ -324,7 +328,7 @@ def _load_fx(
 
 
 def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]) -> None:
-    """Refuse a run whose first decision has no rate; count sessions decided on a rate older than five days."""
+    """Refuse a run whose first decision has no rate; count sessions decided on one from before the last weekday."""
     if currency == fx.base:
         return
     decisions = venue.decide_at[venue.first :]
@@ -333,7 +337,10 @@ def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]
             f"there is no FX rate from {currency} to {fx.base} before {decisions[0]} UTC; ingest earlier rates or "
             "choose a later --start"
         )
-    opening = venue.decide_at[np.unique(venue.day_start[venue.first :])]
-    stale = sum(fx.age_days(currency, instant) > 5.0 for instant in opening)
-    if stale:
-        warnings.append(f"{venue.mic}: {stale} sessions use a {currency} rate older than five days (last known)")
+    missed = fx.weekdays_missed(currency, venue.decide_at[np.unique(venue.day_start[venue.first :])])
+    if missed.any():
+        weekdays = f"{missed.max()} weekday{'s' if missed.max() > 1 else ''}"
+        warnings.append(
+            f"{venue.mic}: {np.count_nonzero(missed)} sessions use the last known {currency} rate: the fixings of up to "
+            f"{weekdays} before them are missing"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -75,6 +76,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.start > self.end:
             raise BadParameter("start", self.start.isoformat(), f"it must not lie after end={self.end.isoformat()}")
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise BadParameter("currency", self.currency, "an ISO code of three capitals, such as USD")
         if self.fill not in FILLS:
             raise BadParameter("fill", self.fill, "open or close")
         if self.interval not in ("1d", *INTERVALS):

@@ -56,7 +56,7 @@ def test_without_a_choice_all_shares_with_bars_are_taken_but_no_fund_and_no_inde
         ({"instruments": ("SOX",)}, DomainError, "instrument 'SOX' is an index and cannot be traded"),
         ({"instruments": ("AMD",)}, DomainError, "instrument 'AMD' has no daily bars from 2024-01-02 to 2024-01-05"),
         ({"currency": "CNY"}, DomainError, "FX rate"),
-        ({"currency": "USx"}, DomainError, "USx"),
+        ({"currency": "USX"}, DomainError, "USX"),
     ],
 )
 def test_what_cannot_be_traded_is_refused_in_one_line(world, changes, error, words):
@@ -81,6 +81,7 @@ def test_an_empty_span_and_a_span_of_funds_say_what_to_do(world):
         ({"start": worlds.day("2024-02-01")}, r"start='2024-02-01' is not allowed: .*end=2024-01-05"),
         ({"fill": "noon"}, "fill='noon' is not allowed: open or close"),
         ({"capital": 0.0}, "capital=0.0 is not allowed"),
+        ({"currency": "usd"}, "currency='usd' is not allowed: an ISO code"),
         ({"capital": float("nan")}, "capital=nan is not allowed"),
         ({"band": 1.5}, "band"),
         ({"participation": 0.0}, "participation"),
@@ -112,7 +113,10 @@ def test_fx_is_known_by_its_availability_and_crosses_over_the_dollar(world):
     assert fx.to_base("CNY", at("2024-01-05")) == 1 / 7.5
     assert np.isnan(fx.to_base("CNY", at("2023-12-28T23:59")))
     assert fx.to_base("USD", at("2020-01-01")) == 1.0
-    assert fx.age_days("CNY", at("2024-01-03T12:00")) == 5.5
+    # Thursday's is the last one on the 3rd: those of Friday, Monday and Tuesday are missing.
+    asked = np.array([at("2023-12-29T01:20"), at("2024-01-01T01:20"), at("2024-01-03T12:00"), at("2024-01-05T01:20")])
+    assert fx.weekdays_missed("CNY", asked).tolist() == [0, 1, 3, 0]
+    assert fx.weekdays_missed("USD", asked).tolist() == [0, 0, 0, 0]
     crossed = world.market(settings("2024-01-02", "2024-01-10", currency="HKD")).fx
     assert crossed.to_base("CNY", at("2024-01-05")) == pytest.approx(8.0 / 7.5)
     assert crossed.to_base("HKD", at("2020-01-01")) == 1.0
@@ -129,11 +133,15 @@ def test_fx_missing_at_the_start_is_refused(world):
     assert world.market(settings("2024-01-02", "2024-01-10", currency="CNY")).symbols == ("688981.SS",)
 
 
-def test_a_stale_rate_is_counted(world):
-    # Known from 2 January; the decisions of 8, 9 and 10 January are more than five days later.
-    world.flat("688981.SS", "2024-01-02", "2024-01-10", 50.0).fx("CNY", {"2024-01-01": 7.0})
-    warnings = world.market(settings("2024-01-02", "2024-01-10")).warnings
-    assert warnings == ("XSHG: 3 sessions use a CNY rate older than five days (last known)",)
+def test_sessions_on_a_rate_from_before_the_last_weekday_are_counted(world):
+    # Fixings of Monday 1 to Thursday 4 but for Wednesday; 6 and 7 are a weekend.
+    world.flat("688981.SS", "2024-01-02", "2024-01-10", 50.0)
+    world.fx("CNY", dict.fromkeys(("2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05", "2024-01-08"), 7.0))
+    whole = world.market(settings("2024-01-02", "2024-01-09")).warnings
+    said = "sessions use the last known CNY rate: the fixings of up to 1 weekday before them are missing"
+    assert whole == (f"XSHG: 1 {said}",)  # Thursday's, on Tuesday's rate
+    assert world.market(settings("2024-01-02", "2024-01-10")).warnings == (f"XSHG: 2 {said}",)
+    assert world.market(settings("2024-01-05", "2024-01-09")).warnings == ()
 
 
 @pytest.mark.parametrize(
