@@ -341,6 +341,6 @@ def _check_fx(fx: FxBook, currency: str, venue: VenueMarket, warnings: list[str]
     if missed.any():
         weekdays = f"{missed.max()} weekday{'s' if missed.max() > 1 else ''}"
         warnings.append(
-            f"{venue.mic}: {np.count_nonzero(missed)} sessions use the last known {currency} rate: the fixings of up to "
-            f"{weekdays} before them are missing"
+            f"{venue.mic}: {np.count_nonzero(missed)} sessions use the last known {currency} rate: "
+            f"the fixings of up to {weekdays} before them are missing"
         )
