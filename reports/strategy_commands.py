@@ -86,6 +86,10 @@ def strategies_new(app: App, file: Path) -> None:
             out.write(text)
     except FileExistsError as error:
         raise InputError(f"{file} is there already; choose another name") from error
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror}); name a file in a folder that is there"
+        ) from error
     click.echo(str(file))
     app.say(f"class {kind}; check it with 'chipwire strategies check {file}:{kind}'")
 

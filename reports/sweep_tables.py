@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ def _form(name: str) -> Any:
 
 
 def check_out(out: Path, *, force: bool) -> None:
-    """Refuse a file that is there, or of a kind that is not known.
+    """Refuse a file that is there, of a kind that is not known, or where none can be written.
 
     Raises
     ------
@@ -208,6 +209,11 @@ def check_out(out: Path, *, force: bool) -> None:
     """
     if out.suffix not in (".csv", ".parquet"):
         raise BadParameter("out", str(out), "a file that ends in .csv or .parquet")
+    if out.is_dir():
+        raise BadParameter("out", str(out), "a file, and that is a folder")
+    folder = next(folder for folder in out.absolute().parents if folder.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise BadParameter("out", str(out), f"a file in a folder that can be written, and {folder} cannot")
     if (out.exists() or out.is_symlink()) and not force:
         raise OutputExists(out, 1)
 

@@ -279,6 +279,14 @@ class Peeker(Strategy):
                 return {name: 0.1 * bool(venue.close[row, at] > venue.open[row, at])
                         for at, name in enumerate(view.instruments)}
 """
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_one_line(run):
+    code, out, err = run("strategies", "new", "nowhere/my_idea3.py")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "nowhere/my_idea3.py cannot be written" in err
+
+
 SPAN = ("--instruments", "NVDA,AMD", "--end", "2024-03-28", "--start", "2024-02-01", "--cuts", "2")
 
 

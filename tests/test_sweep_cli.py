@@ -148,6 +148,21 @@ def test_a_file_that_is_there_stays_unless_forced(run, tmp_path):
     assert out_file.read_text("utf-8").startswith("row,")
 
 
+def test_where_no_file_can_be_written_nothing_runs(run, tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("mine", "utf-8")
+    before = run("sweeps", "list", "--json")[1]
+    for place, says in (("folder.csv", "that is a folder"), ("file/rows.csv", "cannot")):
+        call = ("sweep", "theme-momentum", "-p", "top_k=7", *SPAN, "--out", str(tmp_path / place), "--force")
+        code, out, err = run(*call)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+        assert says in err
+    assert run("sweeps", "list", "--json")[1] == before
+    code, _, _ = run(*SWEEP, "--out", str(tmp_path / "new" / "rows.csv"))
+    assert code == 0
+    assert (tmp_path / "new" / "rows.csv").exists()
+
+
 def test_latency_fill_and_themes_vary_too(run):
     call = ("sweep", "theme-momentum", "-p", "themes=sanctions+none,localization", *SPAN, "--fill", "open,close",
             "--latency-minutes", "0,600", "--json")  # fmt: skip
