@@ -10,6 +10,7 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -106,6 +107,29 @@ def test_costs_at_several_multiples(run):
         assert (code, alone["settings"]["fee_multiple"]) == (0, row["fee_multiple"])
         assert alone["metrics"]["costs"]["total"] == pytest.approx(row["costs"], rel=1e-9)
         run("runs", "delete", alone["run_id"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_both_engines_print_the_same_figures_for_targets_of_a_file(run, tmp_path, kind):
+    rng = np.random.default_rng(4)
+    days = pd.bdate_range(SPAN[1], SPAN[3]).strftime("%Y-%m-%d")
+    rows = [(day, name, round(weight, 3)) for day in days[rng.random(len(days)) < 0.6]
+            for name, weight in zip(("NVDA", "AMD", "0981.HK"), rng.uniform(-0.5, 0.5, 3), strict=True)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["date", "instrument", "weight"])
+    path = tmp_path / f"targets.{kind}"
+    frame.to_parquet(path) if kind == "parquet" else frame.to_csv(path, index=False)
+    rules = ("--impact", "0.1", "--participation", "0.02", "--leverage", "1.5", "--currency", "HKD", "--fee-multiple",
+             "2", "--band", "0.002")  # fmt: skip
+    found = []
+    for engine in ("backtrader", "columnar"):
+        call = ("backtest", "targets-file", "-p", f"path={path}", *SPAN, *rules, "--engine", engine, "--json")
+        found.append(json.loads(run(*call)[1]))
+        run("runs", "delete", found[-1]["run_id"])
+    assert found[0]["metrics"]["n_fills"] > 20
+    names = {"engine", "run_id", "run_no"}
+    assert {k: v for k, v in found[0].items() if k not in names} == {
+        k: v for k, v in found[1].items() if k not in names
+    }
 
 
 def test_the_same_call_again_runs_nothing(run):
