@@ -71,9 +71,9 @@ class Parameter:
             return f"one or more of {', '.join(self.choices)}, separated by commas"
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.kind]
         if self.low is not None and self.high is not None:
-            words += f" from {self.low:g} to {self.high:g}"
+            words += f" from {self.low:,.10g} to {self.high:,.10g}"
         elif self.low is not None:
-            words += f" of at least {self.low:g}"
+            words += f" of at least {self.low:,.10g}"
         return f"{words}{' ' + self.unit if self.unit else ''}"
 
 
