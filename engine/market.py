@@ -165,8 +165,8 @@ def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) ->
     DomainError
         A chosen instrument is an index or has no bars in the span; a currency has no FX rate by the start.
     """
-    chosen = _choose(warehouse, universe, settings)
     warnings: list[str] = []
+    chosen = _choose(warehouse, universe, settings, warnings)
     settings = _until_last_bar(warehouse, chosen, settings, warnings)
     digest = hashlib.blake2b(digest_size=8)
     venues = []
@@ -180,12 +180,12 @@ def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) ->
     return Market(tuple(venues), fx, digest.hexdigest(), tuple(warnings))
 
 
-def _choose(warehouse: Warehouse, universe: Universe, settings: Settings) -> list[Instrument]:
+def _choose(warehouse: Warehouse, universe: Universe, settings: Settings, warnings: list[str]) -> list[Instrument]:
     found = warehouse.rows(
-        "SELECT DISTINCT instrument FROM bar WHERE interval = ? AND session BETWEEN ? AND ?",
-        [settings.interval, settings.start, settings.end],
+        "SELECT instrument, count(*) FILTER (session BETWEEN ? AND ?) FROM bar WHERE interval = ? GROUP BY instrument",
+        [settings.start, settings.end, settings.interval],
     )
-    present = {row[0] for row in found}
+    present = {symbol for symbol, bars in found if bars}
     bars = "daily bars" if settings.interval == "1d" else f"{settings.interval} bars"
     if not present:
         raise NothingToDo(
@@ -196,6 +196,10 @@ def _choose(warehouse: Warehouse, universe: Universe, settings: Settings) -> lis
         chosen = [i for i in universe.instruments.values() if i.symbol in present and i.kind == "stock"]
         if not chosen:
             raise NothingToDo("only funds and indices have bars in the span", "name some with --instruments")
+        stored = [universe.instruments[symbol] for symbol, _ in found if symbol in universe.instruments]
+        without = {i.venue for i in stored if i.kind == "stock"} - {i.venue for i in chosen}
+        for mic in sorted(without):
+            warnings.append(f"{mic}: there are no {bars} from {settings.start} to {settings.end}; nothing trades there")
         return sorted(chosen, key=lambda instrument: instrument.symbol)
     for symbol in settings.instruments:
         instrument = universe.instrument(symbol)

@@ -97,6 +97,15 @@ def test_settings_that_make_no_sense_are_refused(changes, words):
         worlds.Settings(**given)
 
 
+def test_a_venue_without_bars_in_the_span_is_named(world):
+    world.flat("NVDA", "2024-01-02", "2024-02-20", 100.0).flat("688981.SS", "2024-01-02", "2024-02-08", 50.0)
+    world.fx("CNY", {"2023-12-28": 7.0})
+    market = world.market(settings("2024-02-09", "2024-02-16"))  # the holidays of Shanghai
+    assert market.symbols == ("NVDA",)
+    assert market.warnings == ("XSHG: there are no daily bars from 2024-02-09 to 2024-02-16; nothing trades there",)
+    assert world.market(settings("2024-02-09", "2024-02-16", instruments=("NVDA",))).warnings == ()
+
+
 def test_a_setting_that_earlier_runs_do_not_have_is_no_part_of_their_identity():
     plain = settings("2024-01-02", "2024-01-05")
     assert "fee_multiple" not in plain.as_json()
