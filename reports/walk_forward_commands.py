@@ -16,6 +16,7 @@ from chipwire.reports.values import number, percent
 
 if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
+    from chipwire.engine.sweep import Loaded
     from chipwire.engine.sweep_grid import Grid
     from chipwire.engine.validation.curves import CurveKeeper, Curves
     from chipwire.engine.validation.walk_forward import Asked
@@ -29,16 +30,15 @@ _PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max
 
 def options(command: F) -> F:
     """Give `sweep` the options of a walk-forward."""
-    command = click.option(
-        "--anchored", is_flag=True, help="Choose on all sessions since the start, not the last TRAIN."
-    )(command)
+    walk = "Choose by --sort on TRAIN sessions, trade the choice on the next TEST, and again."
+    anchored = "Choose on all sessions since the start, not the last TRAIN."
+    command = click.option("--anchored", is_flag=True, help=anchored)(command)
     for name, what in (
-        ("--embargo", "Leave so many more out after a test."),
+        ("--embargo", "Leave so many more out, and after a test of the cross-validation."),
         ("--purge", "Leave so many sessions out between choosing and testing."),
     ):
         command = click.option(name, type=click.IntRange(0), metavar="SESSIONS", help=f"{what} [default: 0]")(command)
-    return click.option("--walk-forward", metavar="TRAIN/TEST",
-                        help="Choose by --sort on TRAIN sessions, trade the choice on the next TEST, and again.")(command)  # fmt: skip
+    return click.option("--walk-forward", metavar="TRAIN/TEST", help=walk)(command)
 
 
 def asked_for(
@@ -95,7 +95,7 @@ def tell_luck(app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: s
     known = store.latest(warehouse, sweep_id, "luck")
     if known is None or kept.rows or known["trials"] != count_trials(warehouse):
         try:
-            curves = _curves(app, warehouse, kind, grid, sweep_id, kept)
+            curves, _ = _curves(app, warehouse, kind, grid, sweep_id, kept)
             found = sweep_luck.look(warehouse, kind.name, curves)
         except ChipwireError as error:
             app.say(f"luck: not computed: {error}")
@@ -111,39 +111,31 @@ def tell_luck(app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: s
 
 def luck_lines(luck: Mapping[str, Any]) -> list[str]:
     """Return what to say of a stored `SweepLuck`."""
-    lines = [
+    best = (
         f"luck: the best by Sharpe ratio (row {luck['row']}) has {_two(luck['sharpe'])}, and the best of the "
         f"{luck['trials']:,} tried in this warehouse would show {_two(luck['expected_maximum_sharpe'])} without an "
         f"edge: deflated Sharpe ratio {_chance(luck['deflated_sharpe'])}"
+    )
+    if not (over := luck["overfitting"]):
+        return [best, f"luck: probability of backtest overfitting not computed: {luck['without']}"]
+    return [
+        best,
+        f"luck: probability of backtest overfitting {_chance(over['probability'])} in {over['combinations']:,} ways "
+        f"to take half of the days; the one chosen lost on the other half in {_chance(over['loss'])}",
     ]
-    if luck["overfitting"]:
-        over = luck["overfitting"]
-        lines.append(
-            f"luck: probability of backtest overfitting {_chance(over['probability'])} in {over['combinations']:,} "
-            f"ways to take half of the days; the one chosen lost on the other half in {_chance(over['loss'])}"
-        )
-    else:
-        lines.append(f"luck: probability of backtest overfitting not computed: {luck['without']}")
-    return lines
 
 
-def _curves(app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: str, kept: CurveKeeper) -> Curves:
-    """Return the curves of all rows with figures; those of earlier calls are run once more."""
-    return _curves_and_shared(app, warehouse, kind, grid, sweep_id, kept, load=False)[0]
-
-
-def _curves_and_shared(
-    app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: str, kept: CurveKeeper, *, load: bool
-) -> tuple[Curves, Any]:
+def _curves(
+    app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: str, kept: CurveKeeper
+) -> tuple[Curves, Loaded]:
+    """Return the curves of all rows with figures, those of earlier calls run once more, and what they share."""
     from chipwire.engine.sweep import run_again
     from chipwire.engine.sweep_block import ColumnarLedger
 
     sql = "SELECT row_no FROM sweep_row WHERE sweep_id = ? AND error IS NULL"
     missing = {row_no for (row_no,) in warehouse.rows(sql, [sweep_id])} - kept.rows
-    shared = None
-    if missing or load:
-        with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no data
-            shared = run_again(warehouse, app.universe(), kind, grid, ColumnarLedger(kept.take), missing)
+    with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no data
+        shared = run_again(warehouse, app.universe(), kind, grid, ColumnarLedger(kept.take), missing)
     return kept.curves(), shared
 
 
@@ -158,7 +150,7 @@ def walk(
     from chipwire.engine.validation import store, sweep_luck
     from chipwire.engine.validation.walk_forward import walk_forward
 
-    curves, loaded = _curves_and_shared(app, warehouse, kind, grid, sweep_id, kept, load=True)
+    curves, loaded = _curves(app, warehouse, kind, grid, sweep_id, kept)
     with contextlib.redirect_stdout(sys.stderr):
         walked = walk_forward(kind, loaded, curves, asked, ColumnarLedger())
     best = sweep_luck.look(warehouse, kind.name, curves)
@@ -176,12 +168,10 @@ def print_walk(app: App, found: Mapping[str, Any], varied: list[str], fmt: str) 
     if fmt == "json":
         click.echo(_json(found))
         return
-    rows = (
-        [window | {"place": _place(window, found)} for window in found["windows"]]
-        if fmt == "table"
-        else found["windows"]
-    )
-    rows = [{**window, **{f"-p {name}": window["params"].get(name) for name in varied}} for window in rows]
+    rows = []
+    for window in found["windows"]:
+        place = _place(window, found) if fmt == "table" else window["place"]
+        rows.append({**window, "place": place, **{f"-p {name}": window["params"].get(name) for name in varied}})
     columns: list[str | Column] = [
         Column("train_first", "chosen on"), Column("train_last", "to"), Column("test_first", "traded on"),
         Column("test_last", "to"), "row", *(Column(f"-p {name}", name) for name in varied),
@@ -207,16 +197,11 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, label in _NAMES.items():
         each = luck["intervals"][name]
         form = _per_cent if name in _PERCENT else _two
-        pairs.append(
-            (f"{label}, out of sample", f"{form(each['value'])}  ({form(each['low'])} to {form(each['high'])})")
-        )
+        span = f"{form(each['value'])}  ({form(each['low'])} to {form(each['high'])})"
+        pairs.append((f"{label}, out of sample", span))
+    walks = "1 walk-forward" if luck["trials"] == 1 else f"{luck['trials']:,} walk-forwards"
     pairs.append(("Probabilistic Sharpe ratio", _chance(luck["probabilistic_sharpe"])))
-    pairs.append(
-        (
-            f"Deflated by {luck['trials']:,} walk-forward{'s' * (luck['trials'] != 1)} tried",
-            _chance(luck["deflated_sharpe"]),
-        )
-    )
+    pairs.append((f"Deflated Sharpe ratio, {walks} tried", _chance(luck["deflated_sharpe"])))
     if luck["minimum_days"] is not None:
         pairs.append(("Days it takes to be sure", f"{luck['minimum_days']:,.0f} ({luck['days']:,} there)"))
     if paths := found["paths"]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def folds(n: int, count: int) -> list[Places]:
         raise BadParameter("folds", count, f"from 2 to {n}, the number of sessions")
     size = n // count
     ends = [size * place for place in range(count)] + [n]
-    return [np.arange(first, last) for first, last in zip(ends, ends[1:], strict=False)]
+    return [np.arange(first, last) for first, last in pairwise(ends)]
 
 
 def purged_k_fold(n: int, count: int, *, purge: int = 0, embargo: int = 0) -> list[Split]:

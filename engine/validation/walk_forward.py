@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ class Walked:
     def changes(self) -> int:
         """How often another configuration was chosen than in the window before."""
         rows = [window.row for window in self.windows]
-        return sum(one != other for one, other in zip(rows, rows[1:], strict=False))
+        return sum(one != other for one, other in pairwise(rows))
 
 
 def walk_forward(
