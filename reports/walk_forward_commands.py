@@ -118,11 +118,11 @@ def luck_lines(luck: Mapping[str, Any]) -> list[str]:
     )
     if not (over := luck["overfitting"]):
         return [best, f"luck: probability of backtest overfitting not computed: {luck['without']}"]
-    return [
-        best,
+    overfitted = (
         f"luck: probability of backtest overfitting {_chance(over['probability'])} in {over['combinations']:,} ways "
-        f"to take half of the days; the one chosen lost on the other half in {_chance(over['loss'])}",
-    ]
+        f"to take half of the days; the one chosen lost on the other half in {_chance(over['loss'])}"
+    )
+    return [best, overfitted]
 
 
 def _curves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import BadParameter
+from chipwire.data.warehouse import Warehouse
 from chipwire.engine import measures
 from chipwire.engine.validation.bootstrap import Interval, Statistic, block_length, intervals
 from chipwire.engine.validation.sharpe import (
@@ -22,7 +24,7 @@ from chipwire.engine.validation.sharpe import (
     sharpe_error,
     sharpe_error_dependent,
 )
-from chipwire.engine.validation.trials import Trials, deflated_sharpe, luck_bar
+from chipwire.engine.validation.trials import Trials, deflated_sharpe, luck_bar, tried
 
 Floats = NDArray[np.float64]
 
@@ -143,6 +145,28 @@ def assess(
         level=level,
         intervals=_intervals(returns, days, benchmark, length, draws, level, seed),
     )
+
+
+def luck_of_run(warehouse: Warehouse, run_id: str, *, benchmark: Floats | None = None) -> LuckReport:
+    """Return how far luck could have made a stored run, with all that was ever tried in the warehouse.
+
+    Parameters
+    ----------
+    run_id : str
+        Of a run that is there.
+    benchmark : ndarray, optional
+        See `assess`.
+
+    Raises
+    ------
+    BadParameter
+        See `assess`.
+    """
+    strategy, settings = warehouse.rows("SELECT strategy, settings FROM run WHERE run_id = ?", [run_id])[0]
+    rows = warehouse.rows("SELECT day, equity FROM equity WHERE run_id = ? ORDER BY day", [run_id])
+    equity = np.array([value for _, value in rows], dtype=np.float64)
+    capital = float(json.loads(settings)["capital"])
+    return assess(equity, capital, [day for day, _ in rows], tried(warehouse, strategy), benchmark=benchmark)
 
 
 def deflated(of: Moments, trials: Trials) -> dict[str, Any]:

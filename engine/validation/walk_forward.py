@@ -217,7 +217,9 @@ def _follow(
 
 def _window(curves: Curves, measure: Measure, split: Split, pick: int | None, account: Floats) -> Window:
     test = split.tests[0]
-    spans = [curves.days[int(place)] for place in (split.train[0], split.train[-1], test[0], test[-1])]
+    ends = (split.train[0], split.train[-1], test[0], test[-1])
+    chosen_from, chosen_to, traded_from, traded_to = (curves.days[int(place)] for place in ends)
+    spans = chosen_from, chosen_to, traded_from, traded_to
     outside = float(measure(account[None, test])[0])
     if pick is None:
         return Window(*spans, None, {}, math.nan, outside, None)
