@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Floats]
 """From returns (configurations, days) to a figure for each, larger is better, NaN where it cannot be given."""
 
-_AT_ONCE = 4_000_000
+_AT_ONCE = 1_000_000
 """Figures of combinations x configurations worked out together."""
 
 
@@ -94,13 +94,24 @@ def backtest_overfitting(returns: Floats, blocks: int = 16) -> Overfitting:
     sums = np.array([part.sum(axis=0) for part in parts])
     squares = np.array([(part**2).sum(axis=0) for part in parts])
     sizes = np.array([len(part) for part in parts], dtype=np.float64)
-    chosen = np.array([[block in pick for block in range(blocks)] for pick in combinations(range(blocks), blocks // 2)])
+    picks = np.array(list(combinations(range(blocks), blocks // 2)))
+    picks = picks[: len(picks) // 2]  # the others are what these leave, in reverse order
+    chosen = np.zeros((len(picks), blocks))
+    np.put_along_axis(chosen, picks, 1.0, axis=1)
     size = max(1, _AT_ONCE // moving.shape[1])
-    found = [
-        _choose(chosen[start : start + size].astype(np.float64), sums, squares, sizes, middle)
-        for start in range(0, len(chosen), size)
-    ]
-    inside, outside, rank = (np.concatenate(each) for each in zip(*found, strict=True))
+    ahead, behind = [], []
+    for start in range(0, len(chosen), size):
+        part = chosen[start : start + size]
+        one, other = (
+            _sharpe(each @ sums, each @ squares, (each @ sizes)[:, None], middle) for each in (part, 1 - part)
+        )
+        ahead.append(_choose(one, other))
+        behind.append(_choose(other, one))
+    both = (
+        np.concatenate([*(first for first in firsts), *(last[::-1] for last in reversed(lasts))])
+        for firsts, lasts in zip(zip(*ahead, strict=True), zip(*behind, strict=True), strict=True)
+    )
+    inside, outside, rank = both
     place = rank / (moving.shape[1] + 1)
     logits = np.log(place / (1 - place))
     slope, intercept = _line(inside, outside)
@@ -108,14 +119,9 @@ def backtest_overfitting(returns: Floats, blocks: int = 16) -> Overfitting:
     return Overfitting(float(np.mean(logits <= 0)), logits, inside, outside, slope, intercept, lost, blocks)
 
 
-def _choose(
-    chosen: Floats, sums: Floats, squares: Floats, sizes: Floats, middle: Floats
-) -> tuple[Floats, Floats, Floats]:
+def _choose(inside: Floats, outside: Floats) -> tuple[Floats, Floats, Floats]:
     """Return for each combination the best one's Sharpe ratio in and out of sample, and its rank out of sample."""
-    inside = _sharpe(chosen @ sums, chosen @ squares, (chosen @ sizes)[:, None], middle)
-    rest = 1.0 - chosen
-    outside = _sharpe(rest @ sums, rest @ squares, (rest @ sizes)[:, None], middle)
-    best = np.argmax(np.nan_to_num(inside, nan=-np.inf), axis=1)[:, None]
+    best = np.argmax(inside, axis=1)[:, None]
     own = np.take_along_axis(outside, best, axis=1)
     rank = (outside < own).sum(axis=1) + ((outside == own).sum(axis=1) + 1) / 2
     return np.take_along_axis(inside, best, axis=1)[:, 0], own[:, 0], rank

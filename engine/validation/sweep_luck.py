@@ -24,7 +24,9 @@ Floats = NDArray[np.float64]
 
 LEAST_CONFIGURATIONS, MOST_CONFIGURATIONS = 8, 2_000
 """Between them a plain sweep looks into overfitting: fewer say little, the curves of more take much room and time."""
-_BLOCKS = ((160, 16), (80, 8), (40, 4))
+_BLOCKS = ((160, 16), (120, 12), (80, 8), (40, 4))
+_MOST_FIGURES = 30_000_000
+"""Combinations x configurations of the overfitting: more would take longer than the sweep."""
 _FOLDS = ((200, 10), (90, 6))
 _A_YEAR = math.sqrt(measures.TRADING_DAYS_A_YEAR)
 
@@ -95,7 +97,8 @@ def _overfitting(returns: Floats) -> tuple[dict[str, Any] | None, str]:
     count = int((returns.std(axis=0) > 1e-15).sum())
     if count < LEAST_CONFIGURATIONS:
         return None, f"{count} configurations that trade are too few, it takes {LEAST_CONFIGURATIONS}"
-    blocks = next((blocks for least, blocks in _BLOCKS if days >= least), None)
+    fitting = (b for least, b in _BLOCKS if days >= least and math.comb(b, b // 2) * count <= _MOST_FIGURES)
+    blocks = next(fitting, None)
     if blocks is None:
         return None, f"{days} days are too few, it takes {_BLOCKS[-1][0]}"
     found = backtest_overfitting(returns, blocks)
