@@ -167,7 +167,14 @@ def print_walk(app: App, found: Mapping[str, Any], varied: list[str], fmt: str) 
     """Print a stored walk-forward: a table of windows and the figures, one JSON object, or the windows as csv."""
     if fmt == "json":
         click.echo(_json(found))
-        return
+    else:
+        _print_windows(found, varied, fmt)
+    for line in luck_lines(found["sweep"]):
+        app.say(line)
+    app.say(found["sentence"])
+
+
+def _print_windows(found: Mapping[str, Any], varied: list[str], fmt: str) -> None:
     rows = []
     for window in found["windows"]:
         place = _place(window, found) if fmt == "table" else window["place"]
@@ -181,9 +188,6 @@ def print_walk(app: App, found: Mapping[str, Any], varied: list[str], fmt: str) 
     if fmt == "table":
         click.echo()
         print_figures(_figures(found))
-    for line in luck_lines(found["sweep"]):
-        app.say(line)
-    app.say(found["sentence"])
 
 
 def _place(window: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -50,22 +50,14 @@ class CurveKeeper:
         return set(self._kept)
 
     def take(self, trials: Sequence[Trial], days: tuple[date, ...], equity: Floats) -> None:
-        """Keep a block's equity (days, configurations).
-
-        Raises
-        ------
-        DomainError
-            All curves together would take more than `MOST_BYTES`.
-        """
-        for trial, column in zip(trials, np.ascontiguousarray(equity.T), strict=True):
-            if trial.row_no not in self._kept:
-                self._bytes += column.nbytes
-            self._kept[trial.row_no] = trial, days, column
+        """Keep a block's equity (days, configurations), while all together take no more than `MOST_BYTES`."""
+        # Said by `curves` and not here: an error here would be taken for one of the block.
+        self._bytes += equity.nbytes
         if self._bytes > MOST_BYTES:
-            raise DomainError(
-                f"the equity curves of these configurations take more than {MOST_BYTES >> 20} MB; "
-                "give fewer values or a shorter span"
-            )
+            self._kept.clear()
+            return
+        for trial, column in zip(trials, np.ascontiguousarray(equity.T), strict=True):
+            self._kept[trial.row_no] = trial, days, column
 
     def curves(self) -> Curves:
         """Return all curves, put on the same days.
@@ -73,8 +65,13 @@ class CurveKeeper:
         Raises
         ------
         DomainError
-            There are none, or they are of different spans.
+            There are none, too many, or they are of different spans.
         """
+        if self._bytes > MOST_BYTES:
+            raise DomainError(
+                f"the equity curves of these configurations take more than {MOST_BYTES >> 20} MB; "
+                "give fewer values or a shorter span"
+            )
         kept = [self._kept[row_no] for row_no in sorted(self._kept)]
         if not kept:
             raise DomainError("no configuration gave an equity curve; the rows of the sweep say why")

@@ -25,7 +25,7 @@ def store(warehouse: Warehouse, subject: str, kind: str, payload: Mapping[str, A
     payload : mapping
         Plain values; numbers finite or None.
     """
-    text = json.dumps(payload, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
     last = warehouse.rows(load_sql("chipwire.engine.validation", "latest.sql"), {"subject": subject, "kind": kind})
     if last and last[0][1] == text:
         return str(last[0][0])
