@@ -116,7 +116,8 @@ def test_a_plain_sweep_says_what_luck_could_have_made_of_its_best(run):
     assert [line for line in again.splitlines() if line.startswith("luck:")] == [
         line for line in err.splitlines() if line.startswith("luck:")
     ]
-    shown = run("sweeps", "show", "latest")[2]
+    sweep_id = err.partition("sweep ")[2].partition(":")[0]
+    shown = run("sweeps", "show", sweep_id)[2]
     assert "deflated Sharpe ratio" in shown
 
 
