@@ -118,6 +118,7 @@ def test_the_migrations_are_recorded(path: Path) -> None:
             (1, "0001_initial.sql"),
             (2, "0002_readings.sql"),
             (3, "0003_sweeps.sql"),
+            (4, "0004_validations.sql"),
         ]
 
 
@@ -170,7 +171,7 @@ def test_a_writer_brings_an_old_file_up_to_date_with_all_its_scores(old: Path) -
     of_headlines = scores_of(old, "DISTINCT headline_id, model_id, p_ai_models, p_sanctions, event, p_event")
     assert len(before) == 720
     with Warehouse.open(old, write=True) as warehouse:
-        assert warehouse.rows("SELECT version FROM migration ORDER BY 1") == [(1,), (2,), (3,)]
+        assert warehouse.rows("SELECT version FROM migration ORDER BY 1") == [(1,), (2,), (3,), (4,)]
         assert warehouse.rows("SELECT DISTINCT via, p_relevant FROM score") == [("direct", 1.0)]
         columns = "headline_id, model_id, p_ai_models, p_sanctions, event, p_event"
         read = warehouse.rows(f"SELECT {columns} FROM reading WHERE abstained IS NULL ORDER BY ALL")
