@@ -19,7 +19,7 @@ import click
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
-from chipwire.reports.app import App, first_reject, listing, pair, pass_app
+from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
 from chipwire.reports.explain import explain
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
@@ -270,6 +270,8 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--impact", type=float, default=0.0, show_default=True, help="Square-root impact coefficient.")
 @click.option("--participation", type=float, default=0.1, show_default=True, help="Largest part of a bar's volume.")
 @click.option("--leverage", type=float, default=1.0, show_default=True, help="Largest gross exposure over equity.")
+@click.option("--fee-multiple", type=float, default=1.0, show_default=True,
+              help="Fees and borrowing cost so many times their due; 0: nothing.")  # fmt: skip
 @click.option("--band", type=float, default=0.01, show_default=True, help="Part of equity too small to trade.")
 @click.option("--latency-minutes", type=float, default=0.0, show_default=True, help="News is known so much later.")
 @click.option("--cutoff-minutes", type=float, help="Decide so long before the auction [default: the venue's own].")
@@ -295,7 +297,7 @@ def backtest(
     for name in ("instruments", "benchmarks"):
         text = given.pop(name)
         if text is not None:
-            given[name] = tuple(word.strip() for word in text.split(",") if word.strip())
+            given[name] = name_list(text, name)
     chosen = make_strategy(strategy, dict(pair(text, "-p") for text in params))
     settings = Settings(**given)
     with app.open("backtest", write=True) as warehouse:

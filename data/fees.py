@@ -1,7 +1,7 @@
 """What a trade costs at each venue on each day: a dated table, one row per charge and period.
 
 The facts are in ``fees.csv``, each with its source; brokers' commissions are defaults, not law.
-A user's file of the same shape replaces the charges it names. The arithmetic is `chipwire.engine.rules.fees`.
+A user's file of the same shape replaces the charges it names. The arithmetic is `chipwire.engine.costs.fees`.
 """
 
 from __future__ import annotations

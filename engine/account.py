@@ -9,7 +9,7 @@ import numpy as np
 
 from chipwire.data.fees import FeeTable
 from chipwire.data.market_rules import LotRule, MarketRules
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
 from chipwire.engine.market import Action, Floats, Market, VenueMarket
 from chipwire.engine.records import EquityRow, Fill, Ledger, Order, PositionRow, Unfilled
@@ -68,7 +68,9 @@ class Account:
         self._holdings = [_Holdings(len(venue.instruments)) for venue in market.venues]
         self._day_limits: dict[int, tuple[int, tuple[Floats, Floats, Floats]]] = {}
         self._day = {"costs": 0.0, "borrow": 0.0, "dividends": 0.0}
-        self._terms = AuctionTerms(settings.slippage_bps, settings.impact, settings.participation, settings.leverage)
+        self._terms = AuctionTerms(
+            settings.slippage_bps, settings.impact, settings.participation, settings.leverage, settings.fee_multiple
+        )
         for venue, own in zip(market.venues, self._holdings, strict=True):
             own.session = venue.first - 1
             own.price = known_close(venue, venue.first, through=venue.first - 1)
@@ -211,7 +213,7 @@ class Account:
         day = place.session[session].item()
         lots = self.lot_rules(venue, session)
         down, up, tick = self._limits(venue, session)
-        rates = rules.compact(self._fees.stacked(place.mic, tuple(i.kind for i in place.instruments), day))
+        rates = costs.compact(self._fees.stacked(place.mic, tuple(i.kind for i in place.instruments), day))
         if not rates.covered:
             self.uncovered.add(place.mic)
         long, short = self._values(instant, leave_out=venue)
@@ -302,7 +304,7 @@ class Account:
         for index in shorts:
             rate = self._rules.short_rule(place.mic, place.instruments[index].symbol, day).borrow_rate
             value = -own.shares[index] * own.price[index] * fx[index]
-            cost = float(rules.borrow_cost(value, rate, days))
+            cost = float(costs.borrow_cost(value, rate, days)) * self.settings.fee_multiple
             self.cash -= cost
             self._day["borrow"] += cost
 

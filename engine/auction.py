@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chipwire.data.fees import FeeRates
-from chipwire.engine import rules
-from chipwire.engine.rules import Codes, FeeParts, Flags, Floats, Reason, floats, ordered_sum
+from chipwire.engine import costs, rules
+from chipwire.engine.costs import FeeParts
+from chipwire.engine.rules import Codes, Flags, Floats, Reason, floats, ordered_sum
 
 _LEVERAGE_TOLERANCE = 1e-9  # of equity: sums of many positions do not end on the last bit
 _MAX_PROBES = 300  # far more than a factor in lots needs; every third probe halves the interval
@@ -92,12 +93,15 @@ class AuctionTerms:
         Largest part of the bar's volume that one order may take; infinity: no cap.
     max_leverage : array_like, broadcast to (...)
         Largest gross value of all positions over equity.
+    fee_multiple : array_like, broadcast to (..., n)
+        Of the fees that are due.
     """
 
     slippage_bps: npt.ArrayLike = 0.0
     impact_coefficient: npt.ArrayLike = 0.0
     max_participation: npt.ArrayLike = math.inf
     max_leverage: npt.ArrayLike = 1.0
+    fee_multiple: npt.ArrayLike = 1.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ class _Lanes:
     slippage_bps: Floats
     impact_coefficient: Floats
     max_participation: Floats
+    fee_multiple: Floats
     cash: Floats
     long_elsewhere: Floats
     short_elsewhere: Floats
@@ -288,7 +293,7 @@ def _trade(at: _Lanes, shares: Floats) -> _Trades:
         at.limit_down,
         at.limit_up,
     )
-    charged = rules.fees(at.rates, shares, price)
+    charged = costs.fees(at.rates, shares, price, at.fee_multiple)
     change = np.where(shares == 0.0, 0.0, -(shares * price) * at.fx - charged.total * at.fx)
     return _Trades(price, charged, change, at.cash + ordered_sum(change))
 

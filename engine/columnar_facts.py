@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chipwire.data.fees import FeeRates, FeeRow, FeeTable
 from chipwire.data.market_rules import MarketRules, RuleRow
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.account import DEAD_AFTER_SESSIONS, known_close, session_number
 from chipwire.engine.market import Action, Floats, Market, VenueMarket
 from chipwire.engine.rules import Codes, Flags, Reason
@@ -72,7 +72,7 @@ def venue_facts(
     kinds = tuple(instrument.kind for instrument in place.instruments)
     periods = _periods(place, fee_table, market_rules)
     for part, day in periods:
-        rates[part] = [rules.compact(fee_table.stacked(place.mic, kinds, day))] * (part.stop - part.start)
+        rates[part] = [costs.compact(fee_table.stacked(place.mic, kinds, day))] * (part.stop - part.start)
         for column, instrument in enumerate(place.instruments):
             lot = market_rules.lot_rule(instrument.venue, instrument.board, instrument.lot, day)
             short = market_rules.short_rule(instrument.venue, instrument.symbol, day)

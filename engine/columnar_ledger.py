@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import BadTarget
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionBook, settle
 from chipwire.engine.columnar_cash import afford
@@ -314,7 +314,8 @@ class BlockLedger:
         for column in range(len(held)):
             if (held[column] < 0.0).any():
                 value = -np.minimum(held[column], 0.0) * price[column] * fx[column]
-                cost = rules.borrow_cost(value, facts.borrow_rate[event.session, column], days)
+                cost = costs.borrow_cost(value, facts.borrow_rate[event.session, column], days)
+                cost = cost * self._terms.fee_multiple
                 self._cash = self._cash - cost
                 if self._observer is not None:
                     self._observer.paid("borrow", cost)

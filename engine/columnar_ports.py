@@ -120,6 +120,7 @@ class Terms:
     impact: float | Floats
     participation: float | Floats
     leverage: float | Floats
+    fee_multiple: float | Floats
 
     @classmethod
     def of(cls, settings: Sequence[Settings]) -> Terms:
@@ -133,7 +134,10 @@ class Terms:
             return value if isinstance(value, float) else value[lanes, None]
 
         leverage = self.leverage if isinstance(self.leverage, float) else self.leverage[lanes]
-        return AuctionTerms(column(self.slippage_bps), column(self.impact), column(self.participation), leverage)
+        return AuctionTerms(
+            column(self.slippage_bps), column(self.impact), column(self.participation), leverage,
+            column(self.fee_multiple),
+        )  # fmt: skip
 
 
 def _one_or_all(values: list[float]) -> float | Floats:

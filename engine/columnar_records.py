@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.account import utc
 from chipwire.engine.columnar_plan import Event, Plan
 from chipwire.engine.columnar_ports import Decision, TargetSource
@@ -48,6 +48,7 @@ class Recorder:
         self._day = _Sums(*(np.zeros(count) for _ in range(3)))
         self._slippage = np.array([each.slippage_bps for each in settings])
         self._impact = np.array([each.impact for each in settings])
+        self._fee_multiple = np.array([each.fee_multiple for each in settings])
         self._decision: list[Event | None] = [None] * len(plan.facts)
         self._asked: dict[tuple[int, int], tuple[Cause, ...]] = {}  # by lane and row, of the orders under way
         self._opened: dict[tuple[int, int], tuple[Cause, ...]] = {}  # of the fill that opened what is held
@@ -86,7 +87,7 @@ class Recorder:
             row, np.sign(filled), self._slippage, self._impact, np.abs(filled) / volume,
             facts.limit_down[session][:, None], facts.limit_up[session][:, None],
         )  # fmt: skip
-        charged = rules.fees(rules.fee_columns(facts.rates[session]), filled, price)
+        charged = costs.fees(costs.fee_columns(facts.rates[session]), filled, price, self._fee_multiple)
         fx = facts.fx[session][:, None]
         slippage = np.where(filled == 0.0, 0.0, np.abs(price - row) * np.abs(filled))
         change = np.where(filled == 0.0, 0.0, -(filled * price) * fx - charged.total * fx)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.fees import FeeRates
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.columnar_facts import VenueFacts
 from chipwire.engine.columnar_ports import Terms
 from chipwire.engine.market import Floats
@@ -116,7 +116,7 @@ class PreparedRules:
         """Return what fills change in cash, base currency; `lanes` are the configurations of the columns."""
         rates = self._facts.rates[session]
         if id(rates) not in self._rates:
-            columns = rules.fee_columns(rates)
+            columns = costs.fee_columns(rates)
             bought = replace(columns, lines=tuple(line for line in columns.lines if np.any(line.on_buy)))
             self._rates[id(rates)] = columns, bought
         columns = self._rates[id(rates)][buys_only]
@@ -124,7 +124,10 @@ class PreparedRules:
             traded = shares * self._fixed[0][session]
         else:
             traded = shares * self.fill_price(session, shares, lanes)
-        charged = rules.fee_total(columns, shares, np.abs(traded)) if columns.lines else None
+        multiple = self._terms.fee_multiple
+        if lanes is not None and not isinstance(multiple, float):
+            multiple = multiple[lanes]
+        charged = costs.fee_total(columns, shares, np.abs(traded), multiple) if columns.lines else None
         change: Floats = traded * self._minus_fx[session]
         if charged is not None:
             change -= charged * self._fx[session]

@@ -1,19 +1,16 @@
-"""Every rule of the market as a pure function, the same for both engines.
+"""Every rule of the market as a pure function, the same for both engines; what trading costs is in `costs`.
 
 All functions take scalars and NumPy arrays alike, elementwise with broadcasting; scalars give a NumPy scalar.
-Shares are whole numbers held as float64, bought positive, sold negative; prices and fees in local currency.
-Facts (rates, lots, limits, ticks) come from the dated tables of `chipwire.data`; nothing here knows a venue.
+Shares are whole numbers held as float64, bought positive, sold negative; prices in local currency.
+Facts (lots, limits, ticks) come from the dated tables of `chipwire.data`; nothing here knows a venue.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-
-from chipwire.data.fees import FeeLine, FeeRates
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -21,8 +18,6 @@ Codes = npt.NDArray[np.int8]
 
 _GUARD = 1e-9  # a value this near below a whole number is that number, missed by binary fractions
 _ULPS = 2.0**-49  # of a value: 8 to 16 units of its last place
-_MONEY_GUARD = 1e-6  # the same for amounts of money, which reach 1e9 units
-_DAYS_PER_YEAR = 365.0
 
 
 class Reason(IntEnum):
@@ -41,20 +36,6 @@ class Reason(IntEnum):
     LEVERAGE = 10
     NO_FX = 11  # no exchange rate into the base currency
     BAND = 12  # an opening smaller than the run's band, so that no order was sent
-
-
-@dataclass(frozen=True)
-class FeeParts:
-    """Charges of trades by category, local currency, at least 0, each in the shape of the trades."""
-
-    commission: Floats
-    duty: Floats
-    levies: Floats
-
-    @property
-    def total(self) -> Floats:
-        """Sum of the three, in the order of the fields."""
-        return self.commission + self.duty + self.levies
 
 
 def floats(value: npt.ArrayLike) -> Floats:
@@ -338,138 +319,3 @@ def blocked(
     ]
     reasons = [Reason.NONE, Reason.NO_BAR, Reason.SUSPENDED, Reason.LIMIT_UP, Reason.LIMIT_DOWN]
     return np.select(conditions, [np.int8(r) for r in (*reasons, Reason.SHORT_FORBIDDEN)], np.int8(0))[()]
-
-
-def fees(rates: FeeRates, shares_signed: npt.ArrayLike, price: npt.ArrayLike) -> FeeParts:
-    """Return what trades cost, each element one order at one price.
-
-    Parameters
-    ----------
-    rates : FeeRates
-        Of the venue and day, from `chipwire.data.fees.FeeTable`.
-    shares_signed : array_like
-        Positive bought, negative sold; 0 costs nothing, whatever the minimum and the price.
-    price : array_like
-        Local currency; NaN gives NaN unless no share is traded.
-
-    Returns
-    -------
-    FeeParts
-        A charge is rate x value (or x shares), then its bounds, then its rounding.
-    """
-    signed, unit = np.broadcast_arrays(floats(shares_signed), floats(price))
-    value = np.where(signed == 0.0, 0.0, np.abs(signed) * unit)
-    parts = [np.zeros(signed.shape) if part is None else part for part in _fee_parts(rates, signed, value)]
-    return FeeParts(*(part[()] for part in parts))
-
-
-def fee_total(rates: FeeRates, shares_signed: Floats, value: Floats) -> Floats | None:
-    """Return the sum of what `fees` returns, to the bit; None where the trades cost nothing at all.
-
-    Parameters
-    ----------
-    rates : FeeRates
-    shares_signed, value : ndarray
-        Of one shape; `value` is the unsigned value of the trades, 0 where there is none.
-    """
-    total: Floats | None = None
-    for part in _fee_parts(rates, shares_signed, value):
-        if part is not None:
-            total = part if total is None else total + part
-    return total
-
-
-def fee_columns(rates: FeeRates) -> FeeRates:
-    """Return the charges for arrays whose first axis holds the instruments and not the last."""
-
-    def column(side: float | Floats) -> float | Floats:
-        return side[:, None] if isinstance(side, np.ndarray) else side
-
-    lines = tuple(replace(line, on_buy=column(line.on_buy), on_sell=column(line.on_sell)) for line in rates.lines)
-    return replace(rates, lines=lines)
-
-
-def compact(rates: FeeRates) -> FeeRates:
-    """Return the same charges in fewer lines: plain rates of one category and side are added up.
-
-    Both engines charge by these, so that their amounts agree to the last bit.
-    """
-    merged: dict[tuple[str, str, str], FeeLine] = {}
-    for index, line in enumerate(rates.lines):
-        plain = not line.minimum and line.maximum == np.inf and line.rounding == "none"
-        key = (line.category, repr(line.on_buy) + repr(line.on_sell), "" if plain else str(index))
-        before = merged.get(key)
-        merged[key] = line if before is None else replace(
-            before, name=f"{before.name} + {line.name}", per_value=before.per_value + line.per_value,
-            per_share=before.per_share + line.per_share,
-        )  # fmt: skip
-    return replace(rates, lines=tuple(merged.values()))
-
-
-_CATEGORIES = {"commission": 0, "duty": 1, "levy": 2}
-
-
-def _fee_parts(rates: FeeRates, signed: Floats, value: Floats) -> list[Floats | None]:
-    """Return the charges by category, None where nothing can be charged; `value` is 0 where nothing trades."""
-    parts: list[Floats | None] = [None, None, None]
-    masks: dict[str, Floats] = {}
-    for line in rates.lines:
-        if line.per_value:
-            amount = line.per_value * value
-            if line.per_share:
-                amount = amount + line.per_share * np.abs(signed)
-        elif line.per_share:
-            amount = line.per_share * np.abs(signed)
-        elif line.minimum:
-            amount = np.zeros(signed.shape)
-        else:
-            continue
-        if line.minimum:
-            amount = np.maximum(amount, line.minimum)
-        if line.maximum != np.inf:
-            amount = np.minimum(amount, line.maximum)
-        if line.rounding == "whole_up":
-            amount = np.ceil(amount - _MONEY_GUARD)
-        elif line.rounding == "cent":
-            amount = np.floor(amount * 100.0 + 0.5 + _MONEY_GUARD) / 100.0
-        if line.minimum or not _both_sides(line):
-            amount = amount * _charged_sides(line, signed, masks)
-        index = _CATEGORIES[line.category]
-        before = parts[index]
-        parts[index] = amount if before is None else before + amount
-    return parts
-
-
-def _charged_sides(line: FeeLine, signed: Floats, masks: dict[str, Floats]) -> Floats:
-    """Return 1 where a trade pays the charge, else 0; of buys and sells one holds, and neither without trade."""
-    if _both_sides(line):
-        if "traded" not in masks:
-            masks["traded"] = floats(signed != 0.0)
-        return masks["traded"]
-    for name in ("bought", "sold"):
-        if name not in masks:
-            masks[name] = floats(signed > 0.0 if name == "bought" else signed < 0.0)
-    on_buy, on_sell = line.on_buy, line.on_sell
-    if isinstance(on_buy, float) and isinstance(on_sell, float) and (on_buy, on_sell) == (0.0, 1.0):
-        return masks["sold"]
-    sides: Floats = masks["bought"] * on_buy + masks["sold"] * on_sell
-    return sides
-
-
-def _both_sides(line: FeeLine) -> bool:
-    return isinstance(line.on_buy, float) and isinstance(line.on_sell, float) and line.on_buy == line.on_sell == 1.0
-
-
-def borrow_cost(short_value: npt.ArrayLike, rate_per_year: npt.ArrayLike, calendar_days: npt.ArrayLike) -> Floats:
-    """Return what borrowed shares cost over some calendar days, in the currency of `short_value`, at least 0.
-
-    Parameters
-    ----------
-    short_value : array_like
-        Value of the short position, of either sign; NaN gives NaN.
-    rate_per_year : array_like
-        0.005 for 0.5% a year of 365 days.
-    calendar_days : array_like
-    """
-    days = floats(calendar_days) / _DAYS_PER_YEAR
-    return np.abs(floats(short_value)) * floats(rate_per_year) * days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -12,6 +13,8 @@ from chipwire.data.intervals import INTERVALS
 
 FILLS = ("open", "close")
 DEFAULT_BENCHMARKS = ("SOX", "588000.SS", "HSTECH", "SPY")
+LATER = {"fee_multiple": 1.0}
+"""Defaults of settings that runs stored earlier do not have."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Settings:
         Largest part of the bar's volume that an order may take.
     leverage : float
         Largest sum of |position values| over equity that orders may lead to.
+    fee_multiple : float
+        What fees and borrowing cost, times their due: each charge as the venue computes it, bounds and rounding
+        included, then the multiple. Slippage and impact have settings of their own.
     benchmarks : tuple of str
         Shown beside the result.
     interval : str
@@ -64,6 +70,7 @@ class Settings:
     leverage: float = 1.0
     benchmarks: tuple[str, ...] = DEFAULT_BENCHMARKS
     interval: str = "1d"
+    fee_multiple: float = 1.0
 
     def __post_init__(self) -> None:
         if self.start > self.end:
@@ -81,16 +88,27 @@ class Settings:
         _within("impact", self.impact, 0, 10)
         _within("participation", self.participation, 1e-9, 1)
         _within("leverage", self.leverage, 1e-9, 10)
+        _within("fee_multiple", self.fee_multiple, 0, 100)
         if self.cutoff_minutes is not None:
             # At 0 the decision would fall on its own auction, and its orders to the next session's.
             _within("cutoff_minutes", self.cutoff_minutes, 1, 120)
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values for storing and for the run's identity."""
+        """Return plain values for storing and for the run's identity; `stored_settings` reads them back.
+
+        A setting of `LATER` is left out at its default: a run from before it is the same run, not another trial.
+        """
         return {
             name: value.isoformat() if isinstance(value, date) else list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
+            if name not in LATER or value != LATER[name]
         }
+
+
+def stored_settings(text: str) -> dict[str, Any]:
+    """Return every setting of a stored run by name, plain values, those of `LATER` included."""
+    found: dict[str, Any] = json.loads(text)
+    return found | {name: value for name, value in LATER.items() if name not in found}
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -207,8 +207,15 @@ def _setting(annotation: str) -> tuple[Callable[[str], Any], type | None]:
     if annotation == "date":
         return date.fromisoformat, None
     if annotation.startswith("tuple"):
-        return lambda text: tuple(word.strip() for word in text.split("+") if word.strip()), None
+        return _words, None
     return str, None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    names = tuple(word.strip() for word in text.split("+") if word.strip())
+    if not names:
+        raise BadParameter("instruments", text, "at least one name, several joined by +")
+    return names
 
 
 def _axis(kind: _Kind, of: str, text: str, draws: int, seed: int) -> Axis:

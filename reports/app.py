@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from chipwire.data.errors import InputError
 from chipwire.reports.console import Console
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def pair(text: str, option: str) -> tuple[str, str]:
     if not (equals and name.strip()):
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
     return name.strip(), value.strip()
+
+
+def name_list(text: str, option: str) -> tuple[str, ...]:
+    """Split names at commas; a list without any is refused, for it would mean all of them."""
+    names = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not names:
+        raise InputError(f"--{option} {text!r} names nothing; give at least one, or leave the option out")
+    return names
 
 
 def first_reject(warehouse: Warehouse, files: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.measures import drawdowns
+from chipwire.engine.settings import stored_settings
 from chipwire.reports.metrics import Metrics, summary, total_return, with_capital
 
 STALE_AFTER_DAYS = 10
@@ -181,7 +182,7 @@ def run_info(warehouse: Warehouse, run_id: str) -> RunInfo:
         strategy=strategy,
         engine=engine,
         params=json.loads(params),
-        settings=json.loads(settings),
+        settings=stored_settings(settings),
         data_fingerprint=fingerprint,
         model_id=model_id,
         model_name=model_name,

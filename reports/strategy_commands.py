@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chipwire.data.errors import DomainError, InputError
-from chipwire.reports.app import App, listing, pair, pass_app
+from chipwire.reports.app import App, listing, name_list, pair, pass_app
 from chipwire.reports.terminal import print_table
 
 if TYPE_CHECKING:
@@ -117,9 +117,10 @@ def strategies_check(
     from chipwire.strategies.registry import make_strategy
 
     values = dict(pair(text, "-p") for text in params)
+    names = () if instruments is None else name_list(instruments, "instruments")
     kind = make_strategy(strategy, values)
     with _data(app, signals=kind.reads_signals) as warehouse:
-        settings = _settings(warehouse, start, end, instruments, given)
+        settings = _settings(warehouse, start, end, names, given)
         app.detail(f"checking {kind.name} from {settings.start} to {settings.end}")
         with redirect_stdout(sys.stderr), app.progress("checking") as advance:
             found = check_strategy(
@@ -158,7 +159,7 @@ def _data(app: App, *, signals: bool) -> Iterator[Warehouse]:
 
 
 def _settings(
-    warehouse: Warehouse, start: datetime | None, end: datetime | None, instruments: str | None, given: dict[str, Any]
+    warehouse: Warehouse, start: datetime | None, end: datetime | None, names: tuple[str, ...], given: dict[str, Any]
 ) -> Any:
     from datetime import timedelta
 
@@ -166,7 +167,6 @@ def _settings(
 
     last: date = end.date() if end else _last_bar(warehouse)
     first = start.date() if start else last - timedelta(days=182)
-    names = tuple(word.strip() for word in (instruments or "").split(",") if word.strip())
     return Settings(start=first, end=last, instruments=names, **given)
 
 

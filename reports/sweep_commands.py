@@ -37,6 +37,7 @@ SWEPT = {
     "impact": "Square-root impact coefficient.",
     "participation": "Largest part of a bar's volume.",
     "leverage": "Largest gross exposure over equity.",
+    "fee_multiple": "Fees and borrowing cost so many times their due.",
 }
 """The settings of a run that a sweep can vary; benchmarks change no figure."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chipwire.data.errors import BadParameter, NothingToDo, OutputExists, UnknownName
+from chipwire.engine.settings import stored_settings
 from chipwire.reports.terminal import Column
 from chipwire.reports.values import number, percent
 
@@ -136,7 +137,7 @@ def sweep_rows(
     rows = []
     for row in found:
         text = row["settings"]
-        settings = parsed[text] if text in parsed else parsed.setdefault(text, json.loads(text))
+        settings = parsed[text] if text in parsed else parsed.setdefault(text, stored_settings(text))
         params = json.loads(row["params"])
         given = {"params": params, "settings": settings, "model": {"model": row["model_id"]}}
         values = {columns[of, name]: _cell(given[of][name]) for of, name in columns}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chipwire.data.fees import FeeRates, load_fees
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
 from chipwire.engine.rules import Reason
 
@@ -165,7 +165,7 @@ def brute_force(prices: list[float], orders: list[int], step: int, cash: float, 
     best = [0] * len(orders)
     for factor in factors:
         shares = [math.floor(factor * order / step + 1e-9) * step for order in orders]
-        fees = rules.fees(rates, shares, prices).total
+        fees = costs.fees(rates, shares, prices).total
         if sum(s * p for s, p in zip(shares, prices, strict=True)) + float(fees.sum()) <= cash:
             best = shares
     return best

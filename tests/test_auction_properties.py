@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.auction import AuctionBook, AuctionResult, AuctionTerms, settle
 from chipwire.engine.rules import Reason
 
@@ -271,7 +271,7 @@ def test_the_common_factor_is_the_largest_that_fits(legs: list[tuple[int, int]],
     rates = TABLE.rates("XSHG", "stock", DAY)
 
     def cost(shares: list[int]) -> float:
-        fees = rules.fees(rates, shares, prices)
+        fees = costs.fees(rates, shares, prices)
         return float(rules.ordered_sum(-(np.array(shares) * prices) - fees.total)) * -1.0
 
     best = [0] * len(orders)

@@ -88,6 +88,10 @@ SPAN = ("--start", "2024-01-02", "--end", "2024-03-01")
         (["backtest", "equal-weight", "--start", "2024-03-01", "--end", "2024-01-01"], "must not lie after"),
         (["backtest", "equal-weight", "--capital", "nan", *SPAN], "capital"),
         (["backtest", "equal-weight", "--participation", "1.5", *SPAN], "participation"),
+        (["backtest", "equal-weight", "--fee-multiple", "-1", *SPAN], "fee_multiple"),
+        (["backtest", "equal-weight", "--instruments", ",", *SPAN], "--instruments ',' names nothing"),
+        (["backtest", "equal-weight", "--instruments", "", *SPAN], "--instruments '' names nothing"),
+        (["backtest", "equal-weight", "--benchmarks", " , ", *SPAN], "--benchmarks ' , ' names nothing"),
         (["backtest", "targets-file", "-p", "path=nowhere.csv", *SPAN], "is not a file"),
     ],
 )

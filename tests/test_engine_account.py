@@ -256,6 +256,22 @@ def test_borrow_costs_run_over_the_weekend(world):
     assert before - desk.account.cash == pytest.approx(50 * 120.0 * 0.005 * 4 / 365)
 
 
+@pytest.mark.parametrize("multiple", [0.0, 3.0])
+def test_a_fee_multiple_is_of_fees_and_borrowing_and_not_of_slippage(world, multiple):
+    # Friday to Monday; 1,000 shares at 16 sold short 10 bps below, in Hong Kong of 2024.
+    world.bars("0981.HK", dict.fromkeys(("2024-01-04", "2024-01-05", "2024-01-08"), 16.0))
+    desk = Desk(world, "2024-01-05", "2024-01-08", currency="HKD", slippage_bps=10.0, fee_multiple=multiple)
+    (fill,) = desk.auction("2024-01-05", "open", n0981_HK=-1_000)
+    value = 1_000 * 16.0 * 0.999
+    assert fill.slippage == pytest.approx(16.0)
+    assert (fill.commission, fill.duty) == pytest.approx((multiple * 0.0003 * value, multiple * 16.0))
+    assert fill.levies == pytest.approx(multiple * ((0.0000565 + 0.000027 + 0.0000015) * value + 2.0))
+    assert desk.account.cash == pytest.approx(1_000_000 + value - fill.commission - fill.duty - fill.levies)
+    before = desk.account.cash
+    desk.begin("2024-01-08")
+    assert before - desk.account.cash == pytest.approx(multiple * 16_000.0 * 0.01 * 3 / 365)
+
+
 # --- what happens to a holding -----------------------------------------------------------------------------
 
 

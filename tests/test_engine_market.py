@@ -1,6 +1,7 @@
 """What a run trades in: bars on their sessions, FX by availability, actions, and one clear line for each refusal."""
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from chipwire.data.errors import BadParameter, DomainError, NothingToDo, UnknownName
 from chipwire.engine.market import Action, load_market
+from chipwire.engine.settings import stored_settings
 
 _spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
 worlds = importlib.util.module_from_spec(_spec)
@@ -84,12 +86,21 @@ def test_an_empty_span_and_a_span_of_funds_say_what_to_do(world):
         ({"participation": 0.0}, "participation"),
         ({"latency_minutes": -1.0}, "latency_minutes"),
         ({"leverage": 0.0}, "leverage"),
+        ({"fee_multiple": -0.1}, "fee_multiple"),
+        ({"fee_multiple": float("nan")}, "fee_multiple"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, words):
     given = {"start": worlds.day("2024-01-02"), "end": worlds.day("2024-01-05")} | changes
     with pytest.raises(BadParameter, match=words):
         worlds.Settings(**given)
+
+
+def test_a_setting_that_earlier_runs_do_not_have_is_no_part_of_their_identity():
+    plain = settings("2024-01-02", "2024-01-05")
+    assert "fee_multiple" not in plain.as_json()
+    assert settings("2024-01-02", "2024-01-05", fee_multiple=2.0).as_json() == plain.as_json() | {"fee_multiple": 2.0}
+    assert stored_settings(json.dumps(plain.as_json())) == plain.as_json() | {"fee_multiple": 1.0}
 
 
 def test_fx_is_known_by_its_availability_and_crosses_over_the_dollar(world):

@@ -11,13 +11,13 @@ import pytest
 
 from chipwire.data.errors import BadParameter, UnreadableInput
 from chipwire.data.fees import FEE_COLUMNS, load_fees
-from chipwire.engine import rules
+from chipwire.engine import costs
 
 TABLE = load_fees()
 
 
 def charge(venue: str, kind: str, day: date, shares: float, price: float) -> tuple[float, float, float]:
-    parts = rules.fees(TABLE.rates(venue, kind, day), shares, price)
+    parts = costs.fees(TABLE.rates(venue, kind, day), shares, price)
     return float(parts.commission), float(parts.duty), float(parts.levies)
 
 
@@ -141,19 +141,19 @@ def test_taf_has_a_cap(day: date, most: float) -> None:
 
 
 def test_no_shares_cost_nothing_whatever_the_price() -> None:
-    parts = rules.fees(TABLE.rates("XHKG", "stock", date(2022, 1, 3)), [0, 0], [20.0, math.nan])
+    parts = costs.fees(TABLE.rates("XHKG", "stock", date(2022, 1, 3)), [0, 0], [20.0, math.nan])
     assert parts.total.tolist() == [0.0, 0.0]
 
 
 def test_an_unknown_price_gives_unknown_fees() -> None:
-    assert math.isnan(rules.fees(TABLE.rates("XHKG", "stock", date(2022, 1, 3)), 100, math.nan).total)
+    assert math.isnan(costs.fees(TABLE.rates("XHKG", "stock", date(2022, 1, 3)), 100, math.nan).total)
 
 
 @pytest.mark.parametrize("venue", ["XTAI", "XKRX", "XAMS"])
 def test_a_venue_without_a_table_costs_nothing_and_says_so(venue: str) -> None:
     rates = TABLE.rates(venue, "stock", date(2024, 1, 2))
     assert not rates.covered
-    assert rules.fees(rates, [100, -100], 50.0).total.tolist() == [0.0, 0.0]
+    assert costs.fees(rates, [100, -100], 50.0).total.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("venue", ["XSHG", "XHKG", "XNYS"])
@@ -174,9 +174,9 @@ def test_an_index_is_not_traded() -> None:
 def test_mixed_kinds_cost_what_each_costs_alone() -> None:
     day, kinds = date(2024, 1, 2), ("stock", "etf", "stock")
     shares, prices = np.array([-1000.0, -1000.0, 0.0]), np.array([50.0, 50.0, 50.0])
-    together = rules.fees(TABLE.stacked("XSHG", kinds, day), shares, prices)
+    together = costs.fees(TABLE.stacked("XSHG", kinds, day), shares, prices)
     for i, kind in enumerate(kinds):
-        alone = rules.fees(TABLE.rates("XSHG", kind, day), shares[i], prices[i])
+        alone = costs.fees(TABLE.rates("XSHG", kind, day), shares[i], prices[i])
         assert (together.commission[i], together.duty[i], together.levies[i]) == (
             alone.commission,
             alone.duty,
@@ -188,9 +188,9 @@ def test_scalars_and_arrays_cost_the_same_bit_for_bit() -> None:
     rates = TABLE.rates("XHKG", "stock", date(2022, 6, 1))
     shares = np.array([[100.0, -500.0, 0.0], [7.0, 1e7, -3.0]])
     prices = np.array([19.87, 0.45, 333.33])
-    total = rules.fees(rates, shares, prices).total
+    total = costs.fees(rates, shares, prices).total
     for i, j in np.ndindex(2, 3):
-        assert rules.fees(rates, shares[i, j], prices[j]).total == total[i, j]
+        assert costs.fees(rates, shares[i, j], prices[j]).total == total[i, j]
 
 
 def write(tmp_path: Path, *rows: str) -> Path:
@@ -208,11 +208,11 @@ def test_a_users_file_replaces_the_charges_it_names_and_adds_venues(tmp_path: Pa
     )
     table = load_fees(own)
     day = date(2024, 1, 2)
-    hong_kong = rules.fees(table.rates("XHKG", "stock", day), 100, 50.0)
+    hong_kong = costs.fees(table.rates("XHKG", "stock", day), 100, 50.0)
     assert (hong_kong.commission, hong_kong.duty) == (10.0, 5.0)
     taipei = table.rates("XTAI", "stock", day)
     assert taipei.covered
-    assert rules.fees(taipei, -1000, 1.015).duty == 3.05  # 3.045, half up
+    assert costs.fees(taipei, -1000, 1.015).duty == 3.05  # 3.045, half up
     assert not table.rates("XTAI", "stock", date(2019, 1, 2)).covered
 
 
@@ -223,7 +223,7 @@ def test_rounding_up_does_not_count_a_binary_remainder(tmp_path: Path) -> None:
         "XTAI,tax,both,all,value,0.07,,,whole_up,duty,,,own note",
     )
     rates = load_fees(own).rates("XTAI", "stock", date(2024, 1, 2))
-    assert rules.fees(rates, [100, 101], 1.0).duty.tolist() == [7.0, 8.0]  # 0.07 x 100 is 7.000000000000001
+    assert costs.fees(rates, [100, 101], 1.0).duty.tolist() == [7.0, 8.0]  # 0.07 x 100 is 7.000000000000001
 
 
 @pytest.mark.parametrize(
@@ -243,3 +243,28 @@ def test_rounding_up_does_not_count_a_binary_remainder(tmp_path: Path) -> None:
 def test_a_bad_row_is_refused_with_its_line(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(UnreadableInput, match=message):
         load_fees(write(tmp_path, row))
+
+
+# --- a multiple of what is due ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("multiple", [0.0, 0.5, 1.0, 4.0])
+def test_a_multiple_comes_after_bounds_and_rounding(multiple):
+    # Hong Kong in 2024, 500 at 20.05: stamp duty 0.1% of 10,025 is 10.025, up to 11; commission 0.03%, at least 3;
+    # settlement fee 0.002% of it, at least 2.
+    value = 500 * 20.05
+    parts = costs.fees(TABLE.rates("XHKG", "stock", date(2024, 1, 3)), [500, -500, 0], 20.05, multiple)
+    commission = max(0.0003 * value, 3.0)
+    levies = (0.0000565 + 0.000027 + 0.0000015) * value + 2.0
+    assert parts.commission == pytest.approx([multiple * commission] * 2 + [0.0], rel=1e-12)
+    assert parts.duty.tolist() == [multiple * 11.0, multiple * 11.0, 0.0]
+    assert parts.levies == pytest.approx([multiple * levies] * 2 + [0.0], rel=1e-12)
+
+
+def test_each_configuration_has_its_own_multiple():
+    rates = TABLE.stacked("XHKG", ("stock", "etf"), date(2024, 1, 3))
+    multiples = np.array([[0.0], [1.0], [2.5]])
+    together = costs.fees(rates, [500, -800], [20.05, 31.0], multiples)
+    for lane, multiple in enumerate(multiples[:, 0]):
+        alone = costs.fees(rates, [500, -800], [20.05, 31.0], float(multiple))
+        assert together.total[lane].tolist() == alone.total.tolist()

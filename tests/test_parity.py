@@ -114,6 +114,7 @@ def test_rough_worlds(world, fill, seed, low):
         impact=0.05 * (seed % 2),
         participation=0.1,
         band=0.01 * (seed > 1),
+        fee_multiple=(1.0, 4.0, 0.0, 2.5)[seed % 4],
     )
     account, block = both(rough_world(world, seed).market(given), given, random_weights(seed, low, 0.2))
     assert len(account.ledger.fills) > 60
@@ -154,6 +155,7 @@ def test_random_markets(warehouse, data):
         "2024-01-24", "2024-02-29", fill=fill, instruments=chosen, capital=data.draw(st.sampled_from([5e3, 1e6, 1e9])),
         participation=data.draw(st.sampled_from([0.01, 1.0])), leverage=data.draw(st.sampled_from([1.0, 1.5])),
         band=data.draw(st.sampled_from([0.0, 0.02])), slippage_bps=data.draw(st.sampled_from([0.0, 30.0])),
+        fee_multiple=data.draw(st.sampled_from([0.0, 1.0, 3.7])),
     )  # fmt: skip
     make = random_weights(seed, data.draw(st.sampled_from([-0.6, 0.0])), 0.2)
     with contextlib.suppress(worlds._Undo), warehouse.transaction():
@@ -172,8 +174,8 @@ def configurations():
         for seed, low, changes in (
             (1, 0.0, {}),
             (2, 0.0, {"slippage_bps": 25.0, "band": 0.02}),
-            (3, -0.5, {"impact": 0.1, "participation": 0.02}),
-            (4, 0.0, {"capital": 30_000.0}),
+            (3, -0.5, {"impact": 0.1, "participation": 0.02, "fee_multiple": 3.0}),
+            (4, 0.0, {"capital": 30_000.0, "fee_multiple": 0.0}),
             (5, -0.5, {"leverage": 2.0, "capital": 5e7}),
             (6, 0.0, {"leverage": 0.5}),
         )

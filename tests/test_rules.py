@@ -11,7 +11,7 @@ import pytest
 
 from chipwire.data.errors import UnknownName, UnreadableInput
 from chipwire.data.market_rules import LOT_COLUMNS, SHORT_COLUMNS, LotRule, load_market_rules
-from chipwire.engine import rules
+from chipwire.engine import costs, rules
 from chipwire.engine.rules import Reason
 
 MARKET = load_market_rules()
@@ -188,8 +188,8 @@ def test_blocked_without_limits_needs_no_tick() -> None:
 
 
 def test_borrow_cost_is_by_calendar_day() -> None:
-    assert rules.borrow_cost(-10_000.0, 0.0365, 3) == pytest.approx(3.0, rel=1e-14)
-    assert rules.borrow_cost(0.0, 0.01, 1) == 0.0
+    assert costs.borrow_cost(-10_000.0, 0.0365, 3) == pytest.approx(3.0, rel=1e-14)
+    assert costs.borrow_cost(0.0, 0.01, 1) == 0.0
 
 
 def test_ordered_sum_goes_from_left_to_right() -> None:

@@ -303,6 +303,12 @@ def test_a_failed_check_is_one_line_and_exit_1(run):
     assert said[0].startswith("error: strategy 'peeker' fails the check 'look-ahead': with all rows after 2024-")
 
 
+def test_an_empty_list_of_instruments_is_not_all_of_them(run):
+    code, out, err = run("strategies", "check", "random", "--instruments", ",")
+    assert (code, out) == (1, "")
+    assert err == "error: --instruments ',' names nothing; give at least one, or leave the option out\n"
+
+
 def test_a_warehouse_that_was_named_must_be_there(run):
     code, _, err = run("--db", "none.duckdb", "strategies", "check", "random")
     assert code == 1

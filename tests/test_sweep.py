@@ -36,7 +36,7 @@ class Turns(Strategy):
     name = "turns"
     reads_signals = False
     parameters = (
-        Parameter("size", float, 0.5, "weight of what is held", 0.0, 4.0, "of equity"),
+        Parameter("size", float, 0.5, "weight of what is held", -1.0, 4.0, "of equity"),
         Parameter("hold", int, 3, "sessions", 1, 50),
         Parameter("fail", bool, False, "raise at the first decision"),
     )
@@ -124,6 +124,7 @@ def rows_of(world, sweep_id):
         (Turns, ("size=0.3,0.9", "hold=2,5"), {"slippage_bps": "0,25", "fill": "open,close"}),
         (Turns, ("size=0.3,0.9",), {"band": "0,0.2", "participation": "0.1,1", "capital": "10000,1000000"}),
         (Follows, ("size=0.4,0.9",), {"latency_minutes": "0,2000", "impact": "0.5", "slippage_bps": "0,25"}),
+        (Turns, ("size=-0.3,0.9",), {"fee_multiple": "0:4:1"}),
     ],
 )
 def test_each_row_is_what_its_configuration_gives_alone_event_by_event(market, strategy, params, settings):

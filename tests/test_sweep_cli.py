@@ -95,6 +95,19 @@ def test_the_printed_command_gives_the_figures_of_the_row_on_either_engine(run, 
     run("runs", "delete", alone["run_id"])
 
 
+def test_costs_at_several_multiples(run):
+    call = ("sweep", "theme-momentum", *SPAN, "--slippage-bps", "0", "--fee-multiple", "0:4:1", "--sort", "costs")
+    rows = json.loads(run(*call, "--json")[1])
+    assert [row["fee_multiple"] for row in rows] == [0, 1, 2, 3, 4]
+    assert abs(rows[0]["costs"]) < 1e-6 < rows[1]["costs"]
+    for row in rows[1:3]:  # at its default it is no part of the stored settings
+        code, out, _ = run(*shlex.split(row["command"])[1:], "--json")
+        alone = json.loads(out)
+        assert (code, alone["settings"]["fee_multiple"]) == (0, row["fee_multiple"])
+        assert alone["metrics"]["costs"]["total"] == pytest.approx(row["costs"], rel=1e-9)
+        run("runs", "delete", alone["run_id"])
+
+
 def test_the_same_call_again_runs_nothing(run):
     first = run(*SWEEP, "--csv")
     code, out, err = run(*SWEEP, "--csv")
@@ -236,8 +249,10 @@ def test_sweeps_are_listed_and_found(run):
         (["sweep", "theme-momentum", "-p", "top_k=1", *SPAN, "--model", "none-such"], "none-such"),
         (["sweep", "theme-momentum", *SPAN, "--fill", "noon"], "open or close"),
         (["sweep", "theme-momentum", *SPAN, "--instruments", "NVDAA"], "did you mean 'NVDA'"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", ","], "at least one"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", "NVDA,+"], "at least one name"),
+        (["sweep", "theme-momentum", *SPAN, "--instruments", ""], "at least one"),
         (["sweep", "theme-momentum", *SPAN, "--out", "rows.xlsx"], "ends in .csv or .parquet"),
-        (["sweeps", "show", "999"], "unknown sweep '999'"),
         (["runs", "compare", "nothing"], "chipwire backtest"),
     ],
 )
@@ -246,6 +261,13 @@ def test_what_makes_no_sense_is_one_line(run, arguments, says):
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1, err
     assert says in err
+
+
+def test_a_sweep_that_is_not_stored_is_one_line(run):
+    run(*SWEEP)
+    code, out, err = run("sweeps", "show", "999")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "unknown sweep '999'" in err
 
 
 def test_progress_is_a_line_with_rate_and_time_left_where_piped(monkeypatch, capfd):
