@@ -44,8 +44,8 @@ def measure_edge(
     """Measure how far the news leads the prices of a run that fills at the open.
 
     Both sides are put into units of each instrument's own standard deviation. The interval is normal, with the
-    influence of each observation on the correlation summed over a day (clustered by day; A. C. Cameron and D. L. Miller,
-    *Journal of Human Resources* 50, 2015).
+    influence of each observation on the correlation summed over a day (clustered by day; A. C. Cameron and
+    D. L. Miller, *Journal of Human Resources* 50, 2015).
 
     Parameters
     ----------
@@ -94,6 +94,6 @@ def _clustered(said: Floats, came: Floats, day: np.ndarray, level: float) -> Edg
     influence = np.bincount(place, weights=said * came - ic * (said**2 + came**2) / 2)
     error = float(np.sqrt((influence**2).sum())) / count
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
-    known = count > 2
-    return Edge(ic if known else np.nan, ic - reach if known else np.nan, ic + reach if known else np.nan, level, count,
-                len(days))  # fmt: skip
+    if count < 3:
+        return Edge(np.nan, np.nan, np.nan, level, count, len(days))
+    return Edge(ic, ic - reach, ic + reach, level, count, len(days))

@@ -22,7 +22,7 @@ from chipwire.engine.market import Floats
 from chipwire.engine.panel_worlds import world_panels
 from chipwire.engine.settings import Settings
 from chipwire.engine.setwise import ask_setwise
-from chipwire.engine.sweep import Loaded
+from chipwire.engine.sweep import Loaded, make
 from chipwire.engine.sweep_block import has_setwise
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.engine.validation.placebo_news import KINDS, placebo_book
@@ -207,7 +207,7 @@ class _Runner:
     def _targets(self, books: Sequence[SignalBook]) -> TargetSource:
         subject, loaded = self._subject, self._subject.loaded
         if not self._setwise:
-            made = [subject.strategy(**values) for _ in books for values in subject.values]
+            made = [make(subject.strategy, values) for _ in books for values in subject.values]
             lanes = [book for book in books for _ in subject.values]
             return DecideTargets(loaded.market, made, list(subject.settings) * len(books), lanes, loaded.issuers)
         weights: dict[str, list[Floats]] = {}
