@@ -36,11 +36,11 @@ IC = 0.05
 
 
 def configurations() -> list[dict[str, Any]]:
-    """Return 200 configurations: half-life, threshold, places, and how much is invested."""
-    grid = product((1.0, 2.0, 3.0, 5.0, 8.0), (0.0, 0.25, 0.5, 1.0), (2, 3, 4, 6, 8), (False, True))
+    """Return 200 configurations: half-life, threshold, places and lookback, bought with nine tenths of the equity."""
+    grid = product((1.0, 2.0, 3.0, 5.0, 8.0), (0.0, 0.25, 0.5, 1.0), (2, 3, 4, 6, 8), (10.0, 30.0))
     return [
-        ThemeMomentum(half_life=half_life, threshold=threshold, top_k=top_k, short=short, gross=0.95).values
-        for half_life, threshold, top_k, short in grid
+        ThemeMomentum(half_life=half_life, threshold=threshold, top_k=top_k, lookback=lookback, gross=0.9).values
+        for half_life, threshold, top_k, lookback in grid
     ]
 
 
