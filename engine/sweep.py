@@ -8,7 +8,7 @@ that it can be run alone to the same figures, and a sweep that was stopped goes 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -147,6 +147,35 @@ def run_sweep(
     return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(run.warnings))
 
 
+def run_again(
+    warehouse: Warehouse,
+    universe: Universe,
+    strategy: type[Strategy],
+    grid: Grid,
+    ledger: Ledger,
+    rows: Container[int],
+) -> Loaded:
+    """Run rows of a sweep once more and store nothing, for a ledger that hands their curves on.
+
+    Returns
+    -------
+    Loaded
+        What the last group shares; a sweep of parameters only has one group.
+
+    Raises
+    ------
+    ChipwireError
+        One of the rows fails.
+    """
+    configurations = list(grid.configurations())
+    parsed = _parse(strategy, configurations)
+    run = _Run(warehouse, universe, strategy, ledger, "", len(configurations), parsed, None)
+    for group in _groups(configurations):
+        loaded = run.load(group)
+        run.again(group, loaded, rows)
+    return loaded
+
+
 def longest_span(warehouse: Warehouse, strategy: type[Strategy]) -> tuple[date, date]:
     """Return the first and last day of the longest run that the stored bars, rates and signals allow.
 
@@ -252,6 +281,13 @@ class _Run:
         for start in range(0, len(pending), size):
             self._block(loaded, pending[start : start + size])
         sweep_store.store_warnings(self._warehouse, self._sweep_id, list(self.warnings))
+
+    def again(self, group: _Group, loaded: Loaded, rows: Container[int]) -> None:
+        """Run some rows of a group and store nothing."""
+        trials = [self._trial(row_no, configuration, loaded) for row_no, configuration in group.rows if row_no in rows]
+        size = max(1, self._ledger.room(self._strategy, loaded)) if trials else 1
+        for start in range(0, len(trials), size):
+            self._ledger.figures(self._strategy, loaded, trials[start : start + size], None)
 
     def load(self, group: _Group) -> Loaded:
         """Read what a group shares."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.engine.columnar import Plan, TargetSource, Weights, make_plan, run_columnar
 from chipwire.engine.columnar_records import Recorder
-from chipwire.engine.market import Market
+from chipwire.engine.market import Floats, Market
 from chipwire.engine.panels import DuckPanels
+from chipwire.engine.settings import Settings
 from chipwire.engine.setwise import ask_setwise
 from chipwire.engine.sweep import Loaded, make, params_key
 from chipwire.engine.sweep_store import Trial
@@ -27,9 +29,16 @@ MOST_SETWISE, MOST_ASKED = 1_000, 32
 
 
 class ColumnarLedger:
-    """Runs blocks; what they share is worked out once for each market."""
+    """Runs blocks; what they share is worked out once for each market.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    on_equity : callable, optional
+        Told the trials of each block that is done, the days, and their equity (days, configurations).
+    """
+
+    def __init__(self, on_equity: Callable[[Sequence[Trial], tuple[date, ...], Floats], None] | None = None) -> None:
+        self._on_equity = on_equity
         self._fees, self._rules = load_fees(), load_market_rules()
         self._plan: tuple[Market, Plan] | None = None
         self._panels: tuple[Loaded, DuckPanels] | None = None
@@ -59,31 +68,46 @@ class ColumnarLedger:
             A strategy failed, or asked for what cannot be traded; without saying which of several.
         """
         settings = [trial.configuration.settings for trial in trials]
-        plan = self._plan_of(loaded.market, trials)
-        targets = self._targets(strategy, loaded, trials)
-        tally = Tally(plan, settings, Recorder(plan, settings, targets) if targets.needs_fills else None)
+        plan = self.plan(loaded.market, trials)
+        targets = self.targets(strategy, loaded, trials)
+        tally = Tally(plan, settings, self.recorder(plan, settings, targets))
         result = run_columnar(
             loaded.market, settings, targets, self._fees, self._rules, plan=plan, observer=tally,
             on_progress=on_progress,
         )  # fmt: skip
+        if self._on_equity is not None:
+            self._on_equity(trials, result.days, result.equity)
         warnings = [
             f"{mic}: the fee table does not cover all sessions traded; those paid no fees"
             for mic in sorted(result.uncovered)
         ]
         return {name: values.tolist() for name, values in tally.figures(result.equity).items()}, warnings
 
-    def _plan_of(self, market: Market, trials: Sequence[Trial]) -> Plan:
+    def plan(self, market: Market, trials: Sequence[Trial]) -> Plan:
+        """Return the events of a market's run."""
         if self._plan is None or self._plan[0] is not market:
             self._plan = market, make_plan(market, trials[0].configuration.settings, self._fees, self._rules)
         return self._plan[1]
 
-    def _targets(self, strategy: type[Strategy], loaded: Loaded, trials: Sequence[Trial]) -> TargetSource:
+    def targets(self, strategy: type[Strategy], loaded: Loaded, trials: Sequence[Trial]) -> TargetSource:
+        """Return where the weights of these trials come from, a configuration for each.
+
+        Raises
+        ------
+        DomainError
+            See `ask_setwise`.
+        """
         found = self._setwise(strategy, loaded, trials) if has_setwise(strategy) else None
         if found is not None:
             return PanelTargets(loaded.market, found, strategy.name)
         settings = [trial.configuration.settings for trial in trials]
         made = [make(strategy, trial.configuration.params) for trial in trials]
         return DecideTargets(loaded.market, made, settings, loaded.book, loaded.issuers)
+
+    @staticmethod
+    def recorder(plan: Plan, settings: Sequence[Settings], targets: TargetSource) -> Recorder | None:
+        """Return what keeps the trades, for a source that wants to hear of them."""
+        return Recorder(plan, settings, targets) if targets.needs_fills else None
 
     def _setwise(self, strategy: type[Strategy], loaded: Loaded, trials: Sequence[Trial]) -> dict[str, Weights] | None:
         """Return weights by venue, those of equal parameters computed once; None where the strategy has no such form.

@@ -12,7 +12,7 @@ import click
 
 from chipwire.data.errors import DomainError, InputError
 from chipwire.engine.settings import Settings
-from chipwire.reports import inspection
+from chipwire.reports import inspection, walk_forward_commands
 from chipwire.reports.app import App, F, listing, pair, pass_app
 from chipwire.reports.sweep_tables import FIGURES
 from chipwire.reports.terminal import Column, print_table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
     from chipwire.engine.sweep import SweepResult
     from chipwire.engine.sweep_grid import Grid
+    from chipwire.engine.validation.curves import CurveKeeper
 
 ASK_ABOVE = 10_000
 SWEPT = {
@@ -72,11 +73,13 @@ def _rows_options(command: F) -> F:
 @click.option("--draws", type=click.IntRange(0), default=0, help="How often random values are drawn, all at once.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random values.")
 @click.option("--yes", is_flag=True, help=f"Run more than {ASK_ABOVE:,} configurations.")
+@walk_forward_commands.options
 @_rows_options
 @listing
 @pass_app
 def sweep(
     app: App, /, strategy: str, params: tuple[str, ...], model: str | None, draws: int, seed: int, yes: bool,
+    walk_forward: str | None, purge: int | None, embargo: int | None, anchored: bool,
     sort: str, top: int, out: Path | None, force: bool, fmt: str, **given: str | None,
 ) -> None:  # fmt: skip
     """Try many configurations of a strategy at once: lists, ranges and random draws of parameters and settings.
@@ -87,6 +90,8 @@ def sweep(
     each joint draw of all random values is crossed with them.
 
     The same call goes on where an earlier one was stopped. Each row prints the command that runs it alone (--json).
+    With --walk-forward 252/63 is printed, instead of the rows, what a trader would have had who chose the parameters
+    by the last 252 sessions, traded them for 63, and chose again.
 
     Example: chipwire sweep theme-momentum -p half_life=1,2,3 -p threshold=0:0.5:0.05 --fill open,close
     """
@@ -101,13 +106,21 @@ def sweep(
     grid = make_grid(kind, [pair(text, "-p") for text in params], settings, model=model, draws=draws, seed=seed)
     if grid.size > ASK_ABOVE and not yes:
         raise InputError(f"{grid.size:,} configurations are more than {ASK_ABOVE:,}: say --yes, or give fewer values")
+    asked = walk_forward_commands.asked_for(walk_forward, purge, embargo, anchored, sort, grid)
     if out is not None:
+        if asked:
+            raise InputError("--out writes rows: without it here, then 'chipwire sweeps show latest --out FILE'")
         check_out(out, force=force)
+    kept = walk_forward_commands.keeper(grid, asked)
     with app.open("sweep", write=True) as warehouse:
-        done = _run(app, warehouse, kind, grid, strategy, seed)
+        done = _run(app, warehouse, kind, grid, strategy, seed, kept)
         for warning in done.warnings:
             app.warn(warning)
-        _show(app, warehouse, done.sweep_id, sort, top, out, force, fmt)
+        if asked and kept is not None:
+            walk_forward_commands.walk(app, warehouse, kind, grid, done.sweep_id, kept, asked, fmt)
+        else:
+            _show(app, warehouse, done.sweep_id, sort, top, out, force, fmt)
+            walk_forward_commands.tell_luck(app, warehouse, kind, grid, done.sweep_id, kept)
         if done.failed:
             _raise_first(warehouse, done)
 
@@ -124,9 +137,12 @@ def _with_span(app: App, kind: Any, settings: dict[str, str]) -> dict[str, str]:
     return added | settings
 
 
-def _run(app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int) -> SweepResult:
+def _run(
+    app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int, kept: CurveKeeper | None
+) -> SweepResult:
     """Run what is missing; when stopped, say how much is stored."""
     from chipwire.engine.sweep import run_sweep
+    from chipwire.engine.sweep_block import ColumnarLedger
 
     begun: list[str] = []
 
@@ -138,8 +154,9 @@ def _run(app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, 
     try:
         # What a strategy prints is no data.
         with contextlib.redirect_stdout(sys.stderr), app.progress("sweep", plain=True) as advance:
-            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed, on_begin=on_begin,
-                             on_progress=advance)  # fmt: skip
+            ledger = ColumnarLedger(kept.take if kept else None)
+            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed, ledger=ledger,
+                             on_begin=on_begin, on_progress=advance)  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):
             count = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ?", begun)
@@ -224,10 +241,13 @@ def sweeps_list(app: App, fmt: str) -> None:
 
 @sweeps.command("show")
 @click.argument("sweep", default="latest")
+@click.option("--walk-forward", "walked", is_flag=True, help="Show its last walk-forward instead of its rows.")
 @_rows_options
 @listing
 @pass_app
-def sweeps_show(app: App, sweep: str, sort: str, top: int, out: Path | None, force: bool, fmt: str) -> None:
+def sweeps_show(
+    app: App, sweep: str, walked: bool, sort: str, top: int, out: Path | None, force: bool, fmt: str
+) -> None:
     """Show the rows of a sweep, best first; with --json or --csv each has the command that runs it alone.
 
     SWEEP is latest, an id or a number.
@@ -239,7 +259,11 @@ def sweeps_show(app: App, sweep: str, sort: str, top: int, out: Path | None, for
     if out is not None:
         check_out(out, force=force)
     with app.open("sweeps show") as warehouse:
+        if walked:
+            walk_forward_commands.show_stored(app, warehouse, sweep, fmt)
+            return
         _show(app, warehouse, sweep, sort, top, out, force, fmt)
+        walk_forward_commands.tell_stored(app, warehouse, sweep)
 
 
 @inspection.runs.command("compare")

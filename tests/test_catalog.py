@@ -118,6 +118,7 @@ def test_the_migrations_are_recorded(path: Path) -> None:
             (1, "0001_initial.sql"),
             (2, "0002_readings.sql"),
             (3, "0003_sweeps.sql"),
+            (4, "0004_validations.sql"),
         ]
 
 
