@@ -87,7 +87,7 @@ def _unit(values: Floats) -> Floats:
     return (values - values.mean()) / deviation if deviation > 0 else np.full(len(values), np.nan)
 
 
-def _clustered(said: Floats, came: Floats, day: np.ndarray, level: float) -> Edge:  # type: ignore[type-arg]
+def _clustered(said: Floats, came: Floats, day: np.ndarray, level: float) -> Edge:
     count = len(said)
     days, place = np.unique(day, return_inverse=True)
     ic = float((said * came).mean())
