@@ -20,6 +20,7 @@ from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
+from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
@@ -278,11 +279,14 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--model", help="Model id or name [default: the one that scored last].")
 @click.option("--engine", type=click.Choice(["backtrader", "columnar"]), default="backtrader", show_default=True,
               help="Event by event, or the array ledger that sweeps run on; same result.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Test it against placebos, luck and small changes; kept with the run.")
+@click.option("--placebos", type=click.IntRange(1), help="With --check: how many [default: 1000, 39 of slow plugins].")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @pass_app
 def backtest(
-    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, engine: str, as_json: bool, **given: Any
-) -> None:
+    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, engine: str, check: bool,
+    placebos: int | None, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Trade a strategy on the stored signals and prices, under each venue's rules.
 
     Example: chipwire backtest theme-momentum -p top_k=3 --start 2024-07-01 --end 2025-09-30
@@ -306,6 +310,14 @@ def backtest(
             done = run_backtest(
                 warehouse, app.universe(), chosen, settings, model=model, engine=engine, on_progress=advance
             )
+        if check:
+            from chipwire.engine.validation.run_check import check_run
+
+            with redirect_stdout(sys.stderr), app.progress("placebos") as advance:
+                checked = check_run(
+                    warehouse, app.universe(), chosen, settings, done.run_id, model=model, placebos=placebos,
+                    on_progress=advance,
+                )  # fmt: skip
         summary = summarize(warehouse, done.run_id, app.universe())
     for warning in summary.warnings:
         app.warn(warning)
@@ -314,6 +326,8 @@ def backtest(
     else:
         app.say(summary.sentence)
         print_figures(summary.figures)
+    if check:
+        tell_check(app, checked)
     app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
             "see 'chipwire report latest --out DIR'")  # fmt: skip
 

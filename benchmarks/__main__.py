@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import engine, sweep
+from benchmarks import engine, sweep, truth
 from benchmarks.headlines import write_csv, write_jsonl
 from benchmarks.measure import Measured, measure
 
@@ -22,18 +22,23 @@ CHIPWIRE = str(Path(sys.executable).with_name("chipwire"))
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["program", "engine", "sweep"], default="program",
-                        help="the program, the engine beside vectorbt and backtrader, or sweeps [program]")  # fmt: skip
+    parser.add_argument("what", nargs="?", choices=["program", "engine", "sweep", "truth"], default="program",
+                        help="the program, the engine beside its peers, sweeps, or known worlds [program]")  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="runs of each command [3]")
     parser.add_argument("--headlines", type=int, default=200_000, help="rows for the ingest rates [200000]")
     parser.add_argument("--large", type=int, default=1_000_000, help="rows of the one large file [1000000]")
     parser.add_argument("--configurations", type=int, default=10_000, help="of the larger sweep [10000]")
+    parser.add_argument("--empty", type=int, default=200, help="known worlds without an edge [200]")
+    parser.add_argument("--planted", type=int, default=100, help="known worlds with one [100]")
     chosen = parser.parse_args()
     if chosen.what == "engine":
         engine.main()
         return
     if chosen.what == "sweep":
         sweep.main(chosen.configurations, chosen.large)
+        return
+    if chosen.what == "truth":
+        truth.main(chosen.empty, chosen.planted)
         return
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {chosen.runs} runs each, medians")
     print(f"{'what':<44}{'seconds':>9}{'peak MB':>9}  {'rate':<16}promised")

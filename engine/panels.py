@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.market import Days, Floats, Instants, Market, VenueMarket
+from chipwire.engine.panel_events import Events
 from chipwire.engine.view import LOOKBACK_LIMIT_DAYS, SignalBook
+from chipwire.strategies.panels import Fresh
 
 AT_ONCE = 8
 """Half-lives in one pass over the news; the statement has as many."""
@@ -58,8 +60,8 @@ class News:
         own = column >= 0
         names = ("value", "novelty", "relevance", "theme_weight", "half_life_days")
         value, novelty, relevance, weight, half_life = (np.asarray(book.columns[name], float)[own] for name in names)
-        theme_code, theme_names = pd.factorize(np.asarray(book.columns["theme"], dtype=object)[own])
-        length_code, lengths = pd.factorize(half_life)  # days
+        theme_code, theme_names = pd.factorize(np.asarray(book.columns["theme"], dtype=object)[own], sort=True)
+        length_code, lengths = pd.factorize(half_life, sort=True)  # days
         # Only pairs that occur are kinds.
         pairs, kind = np.unique(theme_code * max(len(lengths), 1) + length_code, return_inverse=True)
         table = pa.table({
@@ -74,13 +76,14 @@ class Panel:
     """One venue's decisions; see `chipwire.strategies.panels.VenuePanel`."""
 
     def __init__(self, venue: VenueMarket, news: News | None, issuers: Mapping[str, str | None], columns: int,
-                 scratch: Callable[[], Warehouse]) -> None:  # fmt: skip
+                 scratch: Callable[[], Warehouse], events: Callable[[], Events] | None = None) -> None:  # fmt: skip
         self.mic: str = venue.mic
         self.decide_at: Instants = venue.decide_at[venue.first :]
         self.session: Days = venue.session[venue.first :]
         self.instruments: tuple[str, ...] = tuple(instrument.symbol for instrument in venue.instruments)
         self.issuers: tuple[str | None, ...] = tuple(issuers[name] for name in self.instruments)
         self._news = news
+        self._events = events
         self._columns = columns
         self._scratch = scratch
         self._wanted: tuple[_Key, ...] = ()
@@ -108,6 +111,18 @@ class Panel:
         chosen = [kind for kind, theme in enumerate(self._news.themes) if themes is None or theme in themes]
         found: Floats = self._known[key][:, :, chosen].sum(axis=2)
         return found
+
+    def fresh(self, *, themes: Sequence[str], threshold: float, min_novelty: float) -> Fresh:
+        """Return who has news since the decision before; see `chipwire.strategies.panels.VenuePanel.fresh`.
+
+        Raises
+        ------
+        ValueError
+            The strategy declares that it reads no signals.
+        """
+        if self._events is None:
+            raise ValueError("this strategy declares reads_signals = False and must not ask for signals")
+        return self._events().fresh(self.decide_at, themes, threshold, min_novelty)
 
     def expect(self, wanted: Iterable[_Key]) -> None:
         """Say which half-lives and lookbacks will be asked for, in order: they are then read together."""
@@ -157,19 +172,20 @@ class DuckPanels:
     Parameters
     ----------
     market : Market
-    news : SignalBook, News or None
+    news : SignalBook or None
         None for strategies that read no signals. News of the issuers of the market's instruments, sorted.
     issuers : mapping
         Issuer of every instrument.
     """
 
-    def __init__(self, market: Market, news: SignalBook | News | None, issuers: Mapping[str, str | None]) -> None:
+    def __init__(self, market: Market, news: SignalBook | None, issuers: Mapping[str, str | None]) -> None:
         self.universe: tuple[str, ...] = market.symbols
         self.issuers: tuple[str, ...] = issuers_of(market, issuers)
-        coded = News.of(news, self.issuers) if isinstance(news, SignalBook) else news
+        coded = None if news is None else News.of(news, self.issuers)
+        events = None if news is None else lru_cache(lambda: Events.of(news, self.issuers))
         scratch = lru_cache(Warehouse.scratch)  # one for all venues, opened when it is needed, closed with the panels
         self.venues: tuple[Panel, ...] = tuple(
-            Panel(venue, coded, issuers, len(self.issuers), scratch) for venue in market.venues
+            Panel(venue, coded, issuers, len(self.issuers), scratch, events) for venue in market.venues
         )
 
     def expect(self, configurations: Iterable[Mapping[str, Any]]) -> None:
@@ -178,13 +194,19 @@ class DuckPanels:
         Names and meaning are those of `chipwire.strategies.selection`; a strategy may ask for any others too, which
         are then read when it does.
         """
-        wanted: dict[_Key, None] = {}
-        for values in configurations:
-            half_life, lookback = values.get("half_life"), values.get("lookback")
-            if isinstance(half_life, float) and isinstance(lookback, float) and half_life >= 0 and lookback > 0:
-                wanted[half_life or None, lookback] = None
+        wanted = wanted_keys(configurations)
         for venue in self.venues:
             venue.expect(wanted)
+
+
+def wanted_keys(configurations: Iterable[Mapping[str, Any]]) -> list[_Key]:
+    """Return the half-lives (None: the news' own) and lookbacks, in days, that parameters speak of, each pair once."""
+    wanted: dict[_Key, None] = {}
+    for values in configurations:
+        half_life, lookback = values.get("half_life"), values.get("lookback")
+        if isinstance(half_life, float) and isinstance(lookback, float) and half_life >= 0 and lookback > 0:
+            wanted[half_life or None, lookback] = None
+    return list(wanted)
 
 
 def issuers_of(market: Market, issuers: Mapping[str, str | None]) -> tuple[str, ...]:

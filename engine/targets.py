@@ -78,8 +78,8 @@ class DecideTargets:
         One instance for each configuration; an instance keeps its own state.
     settings : Settings or sequence of Settings
         For the leverage that the weights are checked against.
-    book : SignalBook or None
-        None for strategies that read no signals.
+    book : SignalBook, None, or sequence of SignalBook
+        None for strategies that read no signals; a sequence has one for each configuration.
     issuers : mapping
         Issuer of every instrument.
     """
@@ -89,14 +89,17 @@ class DecideTargets:
         market: Market,
         strategies: Sequence[Strategy],
         settings: Settings | Sequence[Settings],
-        book: SignalBook | None,
+        book: SignalBook | Sequence[SignalBook] | None,
         issuers: Mapping[str, str | None],
     ) -> None:
         each = [settings] * len(strategies) if isinstance(settings, Settings) else settings
         self.name = strategies[0].name
         self.configurations = len(strategies)
         self.needs_fills = any(type(strategy).on_fill is not Strategy.on_fill for strategy in strategies)
-        self._market, self._book, self._issuers = market, book, issuers
+        self._market, self._issuers = market, issuers
+        self._books: Sequence[SignalBook | None] = (
+            [book] * len(strategies) if book is None or isinstance(book, SignalBook) else book
+        )
         self._askers = [Asker(own, given.leverage) for own, given in zip(strategies, each, strict=True)]
         self._told = [0] * len(strategies)
         self._since: dict[int, datetime] = {}
@@ -128,7 +131,7 @@ class DecideTargets:
                 },
                 equity=float(equity[lane]),
                 _market=self._market,
-                _book=self._book,
+                _book=self._books[lane],
                 _issuers=self._issuers,
                 _last_prices=last_prices,
             )

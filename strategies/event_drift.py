@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chipwire.strategies.base import Parameter, Strategy, View
 from chipwire.strategies.places import Places
 from chipwire.strategies.selection import ALL_THEMES, GROSS, SHORT, fresh_news, listings_of, themes_parameter
+
+if TYPE_CHECKING:
+    from chipwire.strategies.panels import Panels, Weights
 
 
 class EventDrift(Strategy):
@@ -53,3 +57,17 @@ class EventDrift(Strategy):
                     self._places.end(instrument)
                 elif sign > 0 or self.values["short"]:
                     self._places.take(instrument, sign)
+
+    @classmethod
+    def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
+        """Return the same for all configurations: places change hands at decisions with news only."""
+        from chipwire.strategies.setwise_places import Stays, fresh_decisions, take_places
+
+        lists: dict[tuple[Any, ...], Any] = {}
+        stays = Stays(panels, len(configurations))
+        for lane, values in enumerate(configurations):
+            key = tuple(values[name] for name in ("themes", "threshold", "min_novelty"))
+            if key not in lists:
+                lists[key] = fresh_decisions(panels, key[0].split(","), key[1], key[2])
+            take_places(stays, lane, lists[key], values)
+        return stays.weights

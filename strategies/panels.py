@@ -6,6 +6,7 @@ The engine makes it (`chipwire.engine.panels`). Row d of any array holds what de
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     Weights = NDArray[np.float64]
     Instants = NDArray[np.datetime64]
     Days = NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """News between two decisions; arrays of equal length, by decision, then the strongest first, ties by name.
+
+    Attributes
+    ----------
+    row : ndarray of int
+        The decision that is the first to see it.
+    column : ndarray of int
+        The issuer among `Panels.issuers`.
+    sign : ndarray of float
+        +1 good news, -1 bad.
+    """
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    sign: NDArray[np.float64]
 
 
 class VenuePanel(Protocol):
@@ -50,6 +70,14 @@ class VenuePanel(Protocol):
         """Return summed signal strength, shape (decisions, issuers), 0 where an issuer has no signal.
 
         The arguments are those of `View.signals`; the columns are `Panels.issuers`. No NaN.
+        """
+        ...
+
+    def fresh(self, *, themes: Sequence[str], threshold: float, min_novelty: float) -> Fresh:
+        """Return which issuers have novel, clear news since the decision before, at each decision but the first.
+
+        A headline counts once for an issuer, with value x relevance, if that is at least the threshold and novel
+        enough; the same as `chipwire.strategies.selection.fresh_news` decision by decision.
         """
         ...
 

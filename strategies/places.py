@@ -46,14 +46,12 @@ class Places:
         self._left[instrument] = 0
 
     def weights(self, view: View, weight: float) -> dict[str, float]:
-        """Return +-weight for this venue's places, and 0 for those whose time is over."""
-        wanted: dict[str, float] = {}
-        for instrument in view.instruments:
-            if self._left.get(instrument, 0) > 0:
-                wanted[instrument] = self._sign[instrument] * weight
-            elif instrument in self._left:
-                # Asked for until it is really gone: a suspended share cannot be sold on the day.
-                wanted[instrument] = 0.0
-                if not view.positions.get(instrument):
-                    del self._left[instrument], self._sign[instrument]
-        return wanted
+        """Return +-weight for this venue's places, and 0 for what had one before.
+
+        The 0 is asked for ever after: a suspended share cannot be sold on the day on which its time is over.
+        """
+        return {
+            instrument: self._sign[instrument] * weight if self._left[instrument] > 0 else 0.0
+            for instrument in view.instruments
+            if instrument in self._left
+        }

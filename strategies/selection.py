@@ -61,9 +61,10 @@ def fresh_news(
     clear = fresh.assign(size=fresh["value"] * fresh["relevance"])
     clear = clear[clear["size"].abs() >= threshold].drop_duplicates(["headline_id", "issuer"])
     sums = clear.groupby("issuer", sort=True)["size"].sum()
-    ranked = sorted(sums.items(), key=lambda item: (-abs(float(item[1])), str(item[0])))
+    rounded = {str(issuer): round(float(size), DIGITS) for issuer, size in sums.items()}
+    ranked = sorted(rounded.items(), key=lambda item: (-abs(item[1]), item[0]))
     # As much good news as bad says nothing.
-    return {str(issuer): 1.0 if size > 0 else -1.0 for issuer, size in ranked if size != 0}
+    return {issuer: 1.0 if size > 0 else -1.0 for issuer, size in ranked if size != 0}
 
 
 def strongest(strengths: dict[str, float], count: int, threshold: float, *, short: bool) -> dict[str, float]:

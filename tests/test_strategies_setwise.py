@@ -9,6 +9,7 @@ import pytest
 from chipwire.engine.panels import DuckPanels
 from chipwire.engine.view import load_signals
 from chipwire.strategies.benchmarks import BuyAndHold, EqualWeight
+from chipwire.strategies.event_drift import EventDrift
 from chipwire.strategies.placebo import RandomPlacebo
 from chipwire.strategies.sanctions_pair import SanctionsPair
 from chipwire.strategies.targets_file import TargetsFile
@@ -88,6 +89,13 @@ PAIRS = [
     {"domestic": "SMIC,AMD", "suppliers": "NVIDIA, INTEL, AMD", "pairs": 2, "threshold": 0.0, "gross": 2.0},
     {"half_life": 1.5, "lookback": 9.0, "suppliers": "SMIC,INTEL", "domestic": "NVIDIA", "threshold": 0.1},
 ]
+DRIFT = [
+    {},
+    {"hold": 1, "places": 2, "threshold": 0.0, "min_novelty": 0.0, "short": True},
+    {"hold": 3, "places": 1, "themes": "none,sanctions", "gross": 2.0},
+    {"hold": 30, "places": 3, "threshold": 0.9, "short": True},
+    {"threshold": 1.0},
+]
 RANDOM = [{}, {"seed": 2, "top_k": 2, "short": True}, {"days": 1, "gross": 3.0}, {"days": 365, "top_k": 1}]
 
 
@@ -97,6 +105,7 @@ RANDOM = [{}, {"seed": 2, "top_k": 2, "short": True}, {"days": 1, "gross": 3.0},
         (ThemeMomentum, MOMENTUM),
         (RandomPlacebo, RANDOM),
         (SanctionsPair, PAIRS),
+        (EventDrift, DRIFT),
         (EqualWeight, [{}, {"every": 1}, {"every": 250}, {"every": 4}]),
     ],
 )

@@ -1,4 +1,5 @@
-"""Is it real, or luck? Daily equity and the count of all that was tried come in, probabilities and intervals go out.
+"""Whether a result is real: look-ahead, luck, placebo, fragility, and worlds in which the truth is known.
 
-Nothing here changes a run, and nothing here is told what a trader could not have known.
+Comes in: markets, signals, strategies and the equity of runs. Goes out: verdicts with their uncertainty. Nothing here
+changes a run or a signal.
 """
