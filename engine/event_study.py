@@ -97,33 +97,48 @@ def first_in_window(segment: Numbers, row: Numbers, window: int = WINDOW) -> NDA
     return kept
 
 
-def paths(events: Events, prices: tuple[VenuePrices, ...]) -> Floats:
-    """Return abnormal returns from the auction of day 0 to that of each of `SESSIONS`, as the reader oriented them.
+@dataclass(frozen=True)
+class Reactions:
+    """Abnormal returns from every auction of all venues, to be looked up by event.
 
-    Before day 0 the value is the price of then against that of day 0: what a price had already made of the news
-    shows as a rise towards 0.
-
-    Returns
-    -------
-    ndarray, shape (events, sessions)
-        NaN where a price is missing; 0 on day 0.
+    Before day 0 a value is the price of then against that of day 0: what a price had already made of the news shows
+    as a rise towards 0.
     """
-    found = np.full((len(events), len(SESSIONS)), np.nan)
-    for number, venue in enumerate(prices):
-        own = events.venue == number
-        for place, sessions in enumerate(SESSIONS):
-            returns = venue.abnormal(sessions)
-            found[own, place] = events.sign[own] * returns[events.row[own], events.column[own]]
-    return found
 
+    _around: Floats
+    _session: Floats
+    _offset: Numbers
+    _width: Numbers
 
-def same_session(events: Events, prices: tuple[VenuePrices, ...]) -> Floats:
-    """Return oriented abnormal returns from the auction of day 0 to that session's end; shape (events,)."""
-    found = np.full(len(events), np.nan)
-    for number, venue in enumerate(prices):
-        own = events.venue == number
-        found[own] = events.sign[own] * venue.abnormal_session()[events.row[own], events.column[own]]
-    return found
+    @classmethod
+    def of(cls, prices: tuple[VenuePrices, ...]) -> Reactions:
+        """Work out all returns, to each of `SESSIONS` and to the end of the same session."""
+        size = [venue.entry.size for venue in prices]
+        around = [np.concatenate([venue.abnormal(n).ravel() for venue in prices]) for n in SESSIONS]
+        session = np.concatenate([venue.abnormal_session().ravel() for venue in prices])
+        width = np.array([venue.entry.shape[1] for venue in prices], dtype=np.intp)
+        return cls(np.array(around), session, np.cumsum([0, *size[:-1]], dtype=np.intp), width)
+
+    def priced(self, events: Events) -> NDArray[np.bool_]:
+        """Return whether there is a price, and a market to compare it with, on day 0."""
+        return np.isfinite(self._around[SESSIONS.index(0)][self._place(events)])
+
+    def paths(self, events: Events) -> Floats:
+        """Return for each of `SESSIONS` the return from the auction of day 0, as the reader oriented it.
+
+        Returns
+        -------
+        ndarray, shape (sessions, events)
+            NaN where a price is missing; 0 on day 0.
+        """
+        return np.asarray(self._around[:, self._place(events)] * events.sign, dtype=np.float64)
+
+    def same_session(self, events: Events) -> Floats:
+        """Return oriented returns from the auction of day 0 to that session's end; shape (events,)."""
+        return np.asarray(self._session[self._place(events)] * events.sign, dtype=np.float64)
+
+    def _place(self, events: Events) -> Numbers:
+        return np.asarray(self._offset[events.venue] + events.row * self._width[events.venue] + events.column)
 
 
 def mean_path(values: Floats, day: Numbers) -> list[Estimate]:
@@ -131,11 +146,11 @@ def mean_path(values: Floats, day: Numbers) -> list[Estimate]:
 
     Parameters
     ----------
-    values : ndarray, shape (events, sessions)
+    values : ndarray, shape (sessions, events)
     day : ndarray of int, shape (events,)
         Day 0 of each.
     """
-    return [clustered_mean(values[:, place], day, abs(sessions)) for place, sessions in enumerate(SESSIONS)]
+    return [clustered_mean(row, day, abs(sessions)) for row, sessions in zip(values, SESSIONS, strict=True)]
 
 
 def times_of_day(known_at: Instants, day_only: NDArray[np.bool_], venue: VenuePrices) -> Numbers:

@@ -16,12 +16,11 @@ from chipwire.engine.event_study import (
     TIMES_OF_DAY,
     Events,
     Numbers,
+    Reactions,
     day_zero,
     first_in_window,
     first_venues,
     mean_path,
-    paths,
-    same_session,
     times_of_day,
 )
 from chipwire.engine.market import Days, Floats, Instants
@@ -86,16 +85,17 @@ def events_of(
         Sessions of all venues; they number the days.
     """
     columns = book.columns
+    code, known = pd.factorize(columns["theme"], sort=True)
     chosen = np.abs(columns["value"].astype(float)) >= LEAST_LEAN
     if themes is not None:
-        chosen &= np.isin(columns["theme"].astype(str), list(themes))
-    headline, issuer, theme = (columns[name][chosen] for name in ("headline_id", "issuer", "theme"))
+        chosen &= np.isin(known.astype(str), list(themes))[code]
+    headline, issuer = (columns[name][chosen] for name in ("headline_id", "issuer"))
     new = np.append(True, (headline[1:] != headline[:-1]) | (issuer[1:] != issuer[:-1]))[: len(headline)]
-    number = np.cumsum(new.astype(np.intp)) - 1
+    number, theme = np.cumsum(new.astype(np.intp)) - 1, code[chosen]
     has = {}
-    for name in sorted(set(theme)):
-        has[str(name)] = np.zeros(int(new.sum()), dtype=bool)
-        has[str(name)][number[theme == name]] = True
+    for place in np.unique(theme):
+        has[str(known[place])] = np.zeros(int(new.sum()), dtype=bool)
+        has[str(known[place])][number[theme == place]] = True
     known_at = book.available_at[chosen][new]
     value = columns["value"].astype(float)[chosen][new]
     found, by_venue, too_late = [], [], []
@@ -118,44 +118,47 @@ def _at_venue(
 ) -> tuple[Events, int]:  # fmt: skip
     """Return the events of one venue whose day 0 lies in the run, and how many come after its last decision."""
     row = day_zero(known_at, venue.decide_at)
+    code, known = pd.factorize(issuer)
+    number = {name: place for place, name in enumerate(known)}
     parts, late = [], 0
     for column, symbol in enumerate(venue.symbols):
-        own = (issuer == issuers[symbol]) & (row >= venue.first)
+        own = (code == number.get(issuers[symbol], -2)) & (row >= venue.first)
         inside = np.flatnonzero(own & (row < len(venue.decide_at)))
         late += int(own.sum()) - len(inside)
         parts.append((inside, np.full(len(inside), column, dtype=np.intp)))
     reading, columns = (np.concatenate([part[n] for part in parts]).astype(np.intp) for n in (0, 1))
     rows = row[reading]
     day = np.searchsorted(dates, venue.session[rows])
-    return Events(reading, np.full(len(reading), place, dtype=np.intp), columns, rows, day, np.sign(value[reading])), late
+    return Events(
+        reading, np.full(len(reading), place, dtype=np.intp), columns, rows, day, np.sign(value[reading])
+    ), late
 
 
 def event_tables(run: RunEvents, prices: tuple[VenuePrices, ...]) -> dict[str, pd.DataFrame]:
     """Return ``paths`` and ``reactions`` of `SignalQuality`."""
-    events = run.events
-    around, at_once = paths(events, prices), same_session(events, prices)
-    priced = np.isfinite(around[:, SESSIONS.index(0)])
+    reactions = Reactions.of(prices)
+    priced = reactions.priced(run.events)
     drawn: list[dict[str, Any]] = []
     short: list[dict[str, Any]] = []
-    kept: dict[str, NDArray[np.intp]] = {}
+    stories: list[Events] = []
     for kind, name, members in _groups(run, prices):
-        usable = members[priced[members]]
-        first = usable[first_in_window(events.instrument[usable], events.row[usable])]
-        kept[name] = first
-        means = mean_path(around[first], events.day[first])
+        usable = run.events.part(members[priced[members]])
+        used = usable.part(first_in_window(usable.instrument, usable.row))
+        means = mean_path(reactions.paths(used), used.day)
         counts = {
-            "kind": kind, "name": name, "events": len(members), "overlapping": len(usable) - len(first),
-            "unpriced": len(members) - len(usable), "used": len(first), "days": len(np.unique(events.day[first])),
+            "kind": kind, "name": name, "events": len(members), "overlapping": len(usable) - len(used),
+            "unpriced": len(members) - len(usable), "used": len(used), "days": len(np.unique(used.day)),
         }  # fmt: skip
-        session = clustered_mean(at_once[first], events.day[first], 0)
-        short.append(counts | _short(means, session))
-        if kind in DRAWN and len(first) >= LEAST_OBSERVATIONS:
+        short.append(counts | _short(means, clustered_mean(reactions.same_session(used), used.day, 0)))
+        if kind in DRAWN and len(used) >= LEAST_OBSERVATIONS:
             drawn += [
                 {"kind": kind, "name": name, "session": session, **estimate_columns(mean, n="events")}
                 for session, mean in zip(SESSIONS, means, strict=True)
             ]
-        if kind == "novelty" and name == "repeated":
-            short.append(_novelty(events, around, at_once, kept["novel"], first))
+        if kind == "novelty":
+            stories.append(used)
+            if len(stories) == 2:
+                short.append(_novelty(reactions, *stories))
     return {"paths": pd.DataFrame(drawn, columns=_DRAWN_COLUMNS), "reactions": pd.DataFrame(short)}
 
 
@@ -221,18 +224,18 @@ def _short(means: list[Estimate], session: Estimate) -> dict[str, float]:
     }
 
 
-def _novelty(events: Events, around: Floats, at_once: Floats, novel: Numbers, repeated: Numbers) -> dict[str, Any]:
+def _novelty(reactions: Reactions, novel: Events, repeated: Events) -> dict[str, Any]:
     """Return how much more novel stories moved prices than repeated ones."""
 
-    def difference(values: Floats, lags: int) -> Estimate:
-        return clustered_difference(
-            values[novel], events.day[novel], values[repeated], events.day[repeated], lags
-        )  # fmt: skip
+    def difference(first: Floats, second: Floats, lags: int) -> Estimate:
+        return clustered_difference(first, novel.day, second, repeated.day, lags)
 
-    means = [difference(around[:, place], abs(sessions)) for place, sessions in enumerate(SESSIONS)]
-    both = np.concatenate([novel, repeated])
+    both = zip(reactions.paths(novel), reactions.paths(repeated), SESSIONS, strict=True)
+    means = [difference(first, second, abs(sessions)) for first, second, sessions in both]
+    session = difference(reactions.same_session(novel), reactions.same_session(repeated), 0)
+    used, days = len(novel) + len(repeated), len(np.unique(np.concatenate([novel.day, repeated.day])))
     counts = {
-        "kind": "novelty", "name": _DIFFERENCE, "events": len(both), "overlapping": 0, "unpriced": 0,
-        "used": len(both), "days": len(np.unique(events.day[both])),
+        "kind": "novelty", "name": _DIFFERENCE, "events": used, "overlapping": 0, "unpriced": 0, "used": used,
+        "days": days,
     }  # fmt: skip
-    return counts | _short(means, difference(at_once, 0))
+    return counts | _short(means, session)

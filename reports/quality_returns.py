@@ -132,7 +132,9 @@ def _quantiles(panel: Panel) -> tuple[pd.DataFrame, pd.DataFrame]:
         lags = lags_for(horizon, int((quantile >= 0).any(axis=1).sum()))
         parts = [(returns[quantile == number], day[quantile == number]) for number in range(count)]
         for number, (values, days) in enumerate(parts, start=1):
-            rows.append({"horizon": horizon, "quantile": number, **estimate_columns(clustered_mean(values, days, lags))})
+            rows.append(
+                {"horizon": horizon, "quantile": number, **estimate_columns(clustered_mean(values, days, lags))}
+            )
         spread = clustered_difference(*parts[-1], *parts[0], lags)
         spreads.append({"horizon": horizon, **estimate_columns(spread, t=True)})
     return pd.DataFrame(rows), pd.DataFrame(spreads)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from chipwire.data.errors import NothingToDo
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.abnormal import VenuePrices, load_prices
@@ -118,6 +119,11 @@ class SignalQuality:
     coverage: pd.DataFrame
 
     @property
+    def quantile_count(self) -> int:
+        """How many quantiles there are."""
+        return int(self.quantiles["quantile"].max())
+
+    @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables by name."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -139,15 +145,39 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def signal_quality(
-    warehouse: Warehouse, universe: Universe, settings: Settings, model_id: str, asked: Asked | None = None
+def quality_of_run(
+    warehouse: Warehouse,
+    universe: Universe,
+    settings: Mapping[str, Any],
+    params: Mapping[str, Any],
+    model_id: str | None,
 ) -> SignalQuality | None:
-    """Measure the signals of a model against the prices of a run.
+    """Measure the signals that a stored run read; the arguments are as its row has them.
 
     Returns
     -------
     SignalQuality or None
-        None where the model has no signal at all for the universe as it is.
+        None for a run without a model: its strategy reads no signals.
+
+    Raises
+    ------
+    NothingToDo
+        The model has no signals any more; also as in `signal_quality`.
+    """
+    if model_id is None:
+        return None
+    if not warehouse.rows("SELECT 1 FROM signal WHERE model_id = ? LIMIT 1", [model_id]):
+        raise NothingToDo(f"there are no signals of model {model_id}", "build them with 'chipwire signals'")
+    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    for name in ("start", "end"):
+        asked[name] = date.fromisoformat(asked[name])
+    return signal_quality(warehouse, universe, Settings(**asked), model_id, Asked.of(params))
+
+
+def signal_quality(
+    warehouse: Warehouse, universe: Universe, settings: Settings, model_id: str, asked: Asked | None = None
+) -> SignalQuality:
+    """Measure the signals of a model against the prices of a run, as both are in the warehouse now.
 
     Raises
     ------
@@ -156,8 +186,6 @@ def signal_quality(
     """
     asked = asked or Asked()
     key = {"model": model_id, "linker": Linker(universe).id}
-    if not warehouse.rows("SELECT 1 FROM signal WHERE model_id = $model AND linker = $linker LIMIT 1", key):
-        return None
     market = load_market(warehouse, universe, settings)
     prices = load_prices(warehouse, universe, market, settings)
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
