@@ -53,7 +53,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.reading)
 
-    def part(self, chosen: NDArray[np.bool_]) -> Events:
+    def part(self, chosen: NDArray[np.bool_] | Numbers) -> Events:
         """Return those chosen."""
         return Events(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
@@ -121,7 +121,7 @@ class Reactions:
 
     def priced(self, events: Events) -> NDArray[np.bool_]:
         """Return whether there is a price, and a market to compare it with, on day 0."""
-        return np.isfinite(self._around[SESSIONS.index(0)][self._place(events)])
+        return np.asarray(np.isfinite(self._around[SESSIONS.index(0)][self._place(events)]), dtype=np.bool_)
 
     def paths(self, events: Events) -> Floats:
         """Return for each of `SESSIONS` the return from the auction of day 0, as the reader oriented it.

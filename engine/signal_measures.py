@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ LEAST_DAYS = 10
 LEAST_ACROSS = 5
 """Below so many instruments a day has no cross-section."""
 CONFIDENCE = 0.95
+_LEAST_SPANS = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Estimate:
     mean, se, t : float
         `t` is ``mean / se``.
     low, high : float
-        Band of `CONFIDENCE`, by Student's t with ``days - 1`` degrees of freedom.
+        Band of `CONFIDENCE`, by Student's t. Degrees of freedom are ``days - 1``, or fewer where days are dependent:
+        1.5 for each stretch of ``lags + 1`` days, as many as Bartlett's weights leave.
     n, days : int
         Observations, and the days on which they lie.
     """
@@ -72,7 +75,7 @@ def clustered_mean(values: Floats, day: Days, lags: int) -> Estimate:
     -------
     Estimate
         `mean` is NaN below `LEAST_OBSERVATIONS`; `se`, `t` and the band are NaN below `LEAST_DAYS`, when the values
-        span no more than twice the lags, or do not vary.
+        span fewer than four stretches of ``lags + 1`` days, or do not vary.
     """
     there = np.isfinite(values)
     return _estimate([(values[there], day[there], 1.0)], lags)
@@ -95,7 +98,7 @@ def _estimate(parts: list[tuple[Floats, Days, float]], lags: int) -> Estimate:
     every = np.concatenate([day for _, day, _ in parts])
     days = len(np.unique(every))
     if min(len(values) for values, _, _ in parts) < LEAST_OBSERVATIONS:
-        return Estimate(*[math.nan] * 5, n, days)
+        return _bare(math.nan, n, days)
     first, span = int(every.min()), int(every.max() - every.min()) + 1
     mean, scores, largest = 0.0, np.zeros(span), 0.0
     for values, day, sign in parts:
@@ -103,16 +106,21 @@ def _estimate(parts: list[tuple[Floats, Days, float]], lags: int) -> Estimate:
         mean += sign * middle
         scores += np.bincount(day - first, weights=sign * (values - middle), minlength=span) / len(values)
         largest = max(largest, float(np.abs(values).max()))
-    if days < LEAST_DAYS or span <= 2 * lags:
-        return Estimate(mean, *[math.nan] * 4, n, days)
+    if days < LEAST_DAYS or span < _LEAST_SPANS * (lags + 1):
+        return _bare(mean, n, days)
     variance = float(scores @ scores)
     for lag in range(1, lags + 1):
         variance += 2 * (1 - lag / (lags + 1)) * float(scores[lag:] @ scores[:-lag])
     se = math.sqrt(max(variance, 0.0) * days / (days - 1))
     if se <= 1e-12 * largest:  # rounding alone
-        return Estimate(mean, *[math.nan] * 4, n, days)
-    wide = student_quantile((1 + CONFIDENCE) / 2, days - 1) * se
+        return _bare(mean, n, days)
+    freedom = min(days - 1, math.floor(1.5 * span / (lags + 1)))
+    wide = student_quantile((1 + CONFIDENCE) / 2, freedom) * se
     return Estimate(mean, se, mean / se, mean - wide, mean + wide, n, days)
+
+
+def _bare(mean: float, n: int, days: int) -> Estimate:
+    return Estimate(mean, math.nan, math.nan, math.nan, math.nan, n, days)
 
 
 def student_quantile(p: float, freedom: int) -> float:
@@ -120,14 +128,14 @@ def student_quantile(p: float, freedom: int) -> float:
 
     The expansion about the normal quantile of M. Abramowitz and I. Stegun, Handbook of Mathematical Functions, 26.7.5.
     """
-    x = NormalDist().inv_cdf(p)
+    x: float = NormalDist().inv_cdf(p)
     terms = (
         (x**3 + x) / 4,
         (5 * x**5 + 16 * x**3 + 3 * x) / 96,
         (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
         (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
-    return x + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+    return x + math.fsum(term / freedom ** (power + 1) for power, term in enumerate(terms))
 
 
 def lags_for(horizon: int, days: int) -> int:
@@ -136,7 +144,7 @@ def lags_for(horizon: int, days: int) -> int:
     Twice the horizon, since Bartlett's weights fall to nothing at the last lag, and at least the rule of W. Newey and
     K. West, Review of Economic Studies 61 (1994): ``4 (days / 100) ** (2 / 9)``.
     """
-    return max(2 * horizon, math.floor(4 * (max(days, 1) / 100) ** (2 / 9)))
+    return max(2 * horizon, int(4 * float(max(days, 1) / 100) ** (2 / 9)))
 
 
 def rank_correlations(signal: Floats, returns: Floats) -> Floats:
@@ -192,11 +200,11 @@ def quantiles_by_day(signal: Floats, returns: Floats, count: int) -> NDArray[np.
 def quantiles_of_all(signal: Floats, returns: Floats, count: int) -> NDArray[np.intp]:
     """Return the quantile of each signal among all of the panel; see `quantiles_by_day`."""
     both = np.where(np.isfinite(returns), signal, np.nan)
-    ranks = pd.Series(both.ravel()).rank().to_numpy(dtype=np.float64).reshape(both.shape)
+    ranks = np.reshape(pd.Series(both.ravel()).rank().to_numpy(dtype=np.float64), both.shape)
     return _quantile(ranks, np.isfinite(ranks).sum(), count)
 
 
-def _quantile(ranks: Floats, across: object, count: int) -> NDArray[np.intp]:
+def _quantile(ranks: Floats, across: Any, count: int) -> NDArray[np.intp]:
     size = np.broadcast_to(np.asarray(across, dtype=np.float64), ranks.shape)
     ranked = np.isfinite(ranks) & (size > 0)
     found = np.full(ranks.shape, -1, dtype=np.intp)

@@ -134,7 +134,7 @@ def _at_venue(
     ), late
 
 
-def event_tables(run: RunEvents, prices: tuple[VenuePrices, ...]) -> dict[str, pd.DataFrame]:
+def event_tables(run: RunEvents, prices: tuple[VenuePrices, ...]) -> dict[str, Any]:
     """Return ``paths`` and ``reactions`` of `SignalQuality`."""
     reactions = Reactions.of(prices)
     priced = reactions.priced(run.events)

@@ -168,7 +168,7 @@ def quality_of_run(
         return None
     if not warehouse.rows("SELECT 1 FROM signal WHERE model_id = ? LIMIT 1", [model_id]):
         raise NothingToDo(f"there are no signals of model {model_id}", "build them with 'chipwire signals'")
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    asked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     for name in ("start", "end"):
         asked[name] = date.fromisoformat(asked[name])
     return signal_quality(warehouse, universe, Settings(**asked), model_id, Asked.of(params))
