@@ -204,7 +204,7 @@ def quantiles_of_all(signal: Floats, returns: Floats, count: int) -> NDArray[np.
     return _quantile(ranks, np.isfinite(ranks).sum(), count)
 
 
-def _quantile(ranks: Floats, across: Any, count: int) -> NDArray[np.intp]:
+def _quantile(ranks: NDArray[Any], across: Any, count: int) -> NDArray[np.intp]:
     size = np.broadcast_to(np.asarray(across, dtype=np.float64), ranks.shape)
     ranked = np.isfinite(ranks) & (size > 0)
     found = np.full(ranks.shape, -1, dtype=np.intp)

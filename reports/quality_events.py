@@ -170,7 +170,8 @@ def _groups(run: RunEvents, prices: tuple[VenuePrices, ...]) -> Iterator[tuple[s
     events = run.events
     yield "all", "all", np.arange(len(events))
     for theme, has in run.themes.items():
-        yield "theme", theme, np.flatnonzero(has[events.reading])
+        if (members := np.flatnonzero(has[events.reading])).size:
+            yield "theme", theme, members
     for kind, names in (("event", run.event), ("issuer", run.issuer)):
         yield from _by_name(kind, names[events.reading])
     novel = run.novelty[events.reading] >= NOVEL
