@@ -22,6 +22,7 @@ from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
+from chipwire.reports.quality_commands import quality
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
 
@@ -352,7 +353,7 @@ def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
         click.echo(str(path))
 
 
-for _command in (explain, inspection.runs, strategies, inspection.universe, inspection.rejects,
+for _command in (explain, quality, inspection.runs, strategies, inspection.universe, inspection.rejects,
                  inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
 

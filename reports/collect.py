@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
+from chipwire.data.errors import BadParameter, ChipwireError, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.measures import drawdowns
 from chipwire.engine.settings import stored_settings
 from chipwire.reports.metrics import Metrics, summary, total_return, with_capital
+from chipwire.reports.signal_quality import SignalQuality, quality_of_run
 
 STALE_AFTER_DAYS = 10
 """A benchmark whose last bar is older than this at the run's end is said to be stale (the longest holidays of
@@ -104,6 +105,8 @@ class RunReport:
         a zone.
     warnings : tuple of str
         The engine's and those about the report's own input.
+    quality : SignalQuality or None
+        None for a strategy that reads no signals, and where a warning says why it could not be measured.
     """
 
     run: RunInfo
@@ -122,6 +125,7 @@ class RunReport:
     costs: pd.DataFrame
     positions: pd.DataFrame
     warnings: tuple[str, ...]
+    quality: SignalQuality | None
 
     @property
     def holdings(self) -> pd.DataFrame:
@@ -323,7 +327,17 @@ def _hindsight(run: RunInfo, causes: pd.DataFrame) -> tuple[str, ...]:
     return (f"{share} rest on one {when}: the model may have learnt what happened next",)
 
 
-def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None) -> RunReport:
+def _quality(warehouse: Warehouse, universe: Universe, run: RunInfo) -> tuple[SignalQuality | None, tuple[str, ...]]:
+    """Measure the run's signals, or say why that cannot be done; the rest of the report needs no bars."""
+    try:
+        return quality_of_run(warehouse, universe, run.settings, run.params, run.model_id), ()
+    except ChipwireError as error:
+        return None, (f"the quality of the signals is not measured: {error}",)
+
+
+def collect(
+    warehouse: Warehouse, run_ref: str, universe: Universe | None = None, *, quality: bool = True
+) -> RunReport:  # fmt: skip
     """Read a run and all that stands behind it.
 
     Parameters
@@ -332,6 +346,8 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
         See `resolve_run`.
     universe : Universe, optional
         For the benchmarks' currencies and names; the shipped one by default.
+    quality : bool
+        Whether to measure the signals too, which reads all bars and signals of the run.
 
     Raises
     ------
@@ -341,7 +357,9 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
     equity, ledger, unfilled = _ledger(warehouse, run.run_id)
     metrics = summary(equity, ledger, unfilled, run.capital)
     days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
-    benchmarks, missing = _benchmarks(warehouse, universe or load_universe(), run, days)
+    universe = universe or load_universe()
+    benchmarks, missing = _benchmarks(warehouse, universe, run, days)
+    measured, unmeasured = _quality(warehouse, universe, run) if quality else (None, ())
     named: dict[str, object] = {"run": run.run_id}
     causes = warehouse.frame(load_sql("chipwire.reports", "causes.sql"), named)
     counts = unfilled.groupby("reason").size().rename("orders").reset_index()
@@ -361,5 +379,6 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
         reasons=counts.sort_values(["orders", "reason"], ascending=[False, True], ignore_index=True),
         costs=warehouse.frame(load_sql("chipwire.reports", "costs.sql"), named | {"base": run.currency}),
         positions=_table(warehouse, "position", "day, instrument", run.run_id),
-        warnings=(*_warnings(run, benchmarks, missing, metrics.last_day), *_hindsight(run, causes)),
+        warnings=(*_warnings(run, benchmarks, missing, metrics.last_day), *unmeasured, *_hindsight(run, causes)),
+        quality=measured,
     )

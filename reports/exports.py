@@ -22,6 +22,8 @@ unfilled_reasons    list of reason, orders
 costs               list of venue, currency, kind, amount (local), amount_base
 positions           list by day and instrument: shares, price, fx, value
 warnings            list of sentences
+signal_quality      every field of `chipwire.reports.signal_quality.SignalQuality`, tables as lists of rows; null for
+                    a strategy that reads no signals
 ==================  ======================================================================================
 
 The csv and Parquet files are ``fills`` (with the strongest cause of each), ``positions``, ``equity`` and
@@ -118,6 +120,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "costs": _records(report.costs),
         "positions": _records(report.positions),
         "warnings": list(report.warnings),
+        "signal_quality": None if report.quality is None else report.quality.as_json(),
     }
 
 

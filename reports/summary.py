@@ -55,7 +55,7 @@ class RunSummary:
 
 def summarize(warehouse: Warehouse, run_id: str, universe: Universe) -> RunSummary:
     """Return the summary of a run; where the warehouse is writable its figures are stored with the run."""
-    found = RunSummary(collect(warehouse, run_id, universe))
+    found = RunSummary(collect(warehouse, run_id, universe, quality=False))
     if warehouse.writable:
         with warehouse.transaction():
             figures = json.dumps(found.report.metrics.as_json())
