@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chipwire.data.errors import BadParameter
+from chipwire.data.errors import DomainError
 from chipwire.reports.app import App, pass_app
 from chipwire.reports.terminal import print_table
 
@@ -60,8 +60,8 @@ def _why_headline(app: App, warehouse: Warehouse, info: RunInfo, what: str, stra
     meant = find_headlines(warehouse, what)
     if len(meant) > 1:
         print_table(meant[:LISTED], ("headline_id", "available_at", "source", "title"))
-        more = f", of which {LISTED} are shown" if len(meant) > LISTED else ""
-        raise BadParameter("headline", what, f"{len(meant):,} headlines are meant{more}; name one by its id")
+        more = f", of which {LISTED} are listed" if len(meant) > LISTED else ""
+        raise DomainError(f"'{what}' may mean {len(meant):,} headlines{more}; name one by its id")
     data = load_run_data(warehouse, app.universe(), info)
     # What a strategy prints is no data.
     with redirect_stdout(sys.stderr), app.progress("replay") as advance:
