@@ -324,7 +324,7 @@ def backtest(
               help="html,json,csv,parquet,md,ipynb,folder; the last has all that 'chipwire rerun' needs.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made if it is not there.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--strategy", metavar="FILE.py:CLASS", help="For a folder: the run's strategy, where it came from a file.")
+@click.option("--strategy", metavar="FILE.py:CLASS", help="For a folder: the run's strategy, where it was a file.")
 @pass_app
 def report(app: App, run: str, formats: str, out: Path, force: bool, strategy: str | None) -> None:
     """Write the report of a run: latest, its id or its number.

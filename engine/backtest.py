@@ -173,9 +173,7 @@ def data_fingerprint(market: Market, book: SignalBook | None) -> str:
     return digest.hexdigest()
 
 
-def run_identity(
-    strategy: Strategy, settings: Settings, engine: str, model_id: str | None, fingerprint: str
-) -> str:
+def run_identity(strategy: Strategy, settings: Settings, engine: str, model_id: str | None, fingerprint: str) -> str:
     """Return a run's id: a digest over strategy, parameters, settings, data, model, code and engine."""
     identity = [
         strategy.name, strategy.values, strategy.identity(), settings.as_json(), fingerprint, model_id,

@@ -269,7 +269,8 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(frame.columns)
-    writer.writerows(zip(*([csv_cell(value) for value in frame[name]] for name in frame), strict=True))
+    there = ((column.astype(object).where(column.notna(), None)) for _, column in frame.items())
+    writer.writerows(zip(*([csv_cell(value) for value in column] for column in there), strict=True))
     return text.getvalue().encode()
 
 

@@ -6,6 +6,7 @@ The decisions are those of the run's own loader; what a strategy read at each of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -155,9 +156,7 @@ def fates(warehouse: Warehouse, data: RunData, headline_id: str | None = None) -
         "lookback": timedelta(days=lookback), "themes": None if rules.themes is None else list(rules.themes),
         "threshold": rules.threshold, "min_novelty": rules.min_novelty,
     }  # fmt: skip
-    return warehouse.frame(
-        load_sql("chipwire.reports", "lineage.sql"), given, decisions=decisions, listings=listings
-    )
+    return warehouse.frame(load_sql("chipwire.reports", "lineage.sql"), given, decisions=decisions, listings=listings)
 
 
 def span(data: RunData) -> tuple[datetime, datetime]:
@@ -170,20 +169,18 @@ def counts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return ``fate``, ``reason``, ``headlines`` and ``meaning``: each headline counted once, by its farthest fate."""
     best = by_headline(frame)
     reasons = best["reason"].fillna("").where(best["fate"].isin(["abstained", "not_filled"]), "")
-    sizes = best.groupby([best["fate"], reasons], sort=True).size()
-    rows = [
-        {"fate": fate, "reason": reason, "headlines": int(number), "meaning": FATES[fate]}
-        for (fate, reason), number in sizes.items()
+    sizes = Counter(zip(best["fate"], reasons, strict=True))
+    order = {fate: place for place, fate in enumerate(FATES)}
+    return [
+        {"fate": fate, "reason": reason, "headlines": number, "meaning": FATES[fate]}
+        for (fate, reason), number in sorted(sizes.items(), key=lambda size: (order[size[0][0]], -size[1], size[0][1]))
     ]
-    order = list(FATES)
-    return sorted(rows, key=lambda row: (order.index(row["fate"]), -row["headlines"], row["reason"]))
 
 
 def by_headline(frame: pd.DataFrame) -> pd.DataFrame:
     """Return of each headline the row that got farthest, in the order of the frame."""
     rank = frame["fate"].map({fate: place for place, fate in enumerate(FATES)})
-    best = rank.groupby(frame["headline_id"]).idxmin() if len(frame) else []
-    return frame.loc[sorted(best)]
+    return frame.loc[rank.sort_values(kind="stable").index].drop_duplicates("headline_id").sort_index()
 
 
 def _decisions(data: RunData) -> pd.DataFrame:

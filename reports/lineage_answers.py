@@ -90,9 +90,7 @@ def why_fill(warehouse: Warehouse, universe: Universe, run: RunInfo, number: int
     }  # fmt: skip
     causes = warehouse.frame(load_sql("chipwire.reports", "lineage_causes.sql"), named)
     asked = [run.run_id, fill["decision_at"], fill["instrument"]]
-    target = warehouse.value(
-        "SELECT weight FROM target WHERE run_id = ? AND decision_at = ? AND instrument = ?", asked
-    )
+    target = warehouse.value("SELECT weight FROM target WHERE run_id = ? AND decision_at = ? AND instrument = ?", asked)
     mic, at = fill["venue"], fill["auction_at"]
     return {
         "run": _run(run),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run")
 @click.argument("what", metavar="FILL|HEADLINE")
-@click.option("--strategy", metavar="FILE.py:CLASS", help="The run's strategy, where it came from a file.")
+@click.option("--strategy", metavar="FILE.py:CLASS", help="The run's strategy, where it was a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_app
 def why(app: App, run: str, what: str, strategy: str | None, as_json: bool) -> None:

@@ -7,7 +7,8 @@ with what the run stored: only where the two are equal is the replay the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from chipwire.engine.view import LOOKBACK_LIMIT_DAYS, PointInTimeView
 from chipwire.reports.lineage import RunData
 from chipwire.strategies.base import Strategy, View
 from chipwire.strategies.registry import make_strategy
-from chipwire.strategies.selection import DIGITS
+from chipwire.strategies.selection import strength_by_issuer
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,8 @@ def _watch(
     vars(made)["decide"] = watched
     # On the same targets both engines leave the same; the array ledger is the quicker one, and takes daily bars only.
     engine = "columnar" if data.settings.interval == "1d" else "backtrader"
-    try:
+    with suppress(_EnoughError):
         simulate(engine, data.market, data.settings, made, data.book, data.issuers, on_progress)
-    except _EnoughError:
-        pass
     problem = _differs(warehouse, data, asked, last[-1]) if last else ""
     return Replay(tuple(found), len(last), problem)
 
@@ -162,18 +161,19 @@ def _reads(view: PointInTimeView, headline_id: str) -> list[Read]:
         return []
     # A strategy may ask several times; the largest answer that has the headline is what it had to compare.
     read = max(shown, key=len)
-    own = read[read["headline_id"] == headline_id].groupby("issuer", sort=True)["strength"].sum()
-    totals = read.groupby("issuer", sort=True)["strength"].sum().round(DIGITS)
-    rank = totals.abs().rank(ascending=False, method="min")
+    totals = strength_by_issuer(read, read["issuer"])
+    own = strength_by_issuer(read[read["headline_id"] == headline_id], totals)
     return [
-        Read(view.now, view.venue, str(issuer), float(size), float(totals[issuer]), int(rank[issuer]), len(totals))
+        Read(view.now, view.venue, issuer, size, totals[issuer], _rank(totals, issuer), len(totals))
         for issuer, size in own.items()
     ]
 
 
-def _differs(
-    warehouse: Warehouse, data: RunData, asked: dict[tuple[datetime, str], float], last: datetime
-) -> str:
+def _rank(totals: Mapping[str, float], issuer: str) -> int:
+    return 1 + sum(abs(total) > abs(totals[issuer]) for total in totals.values())
+
+
+def _differs(warehouse: Warehouse, data: RunData, asked: dict[tuple[datetime, str], float], last: datetime) -> str:
     """Say where what was asked for now is not what the run stored; empty where it is the same."""
     rows = warehouse.rows(
         "SELECT decision_at, instrument, weight FROM target WHERE run_id = ? AND decision_at <= ?",

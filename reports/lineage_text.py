@@ -49,13 +49,15 @@ def _cause(cause: Row) -> Iterator[str]:
     if cause["value"] is not None:
         yield (
             f"   signal: value {cause['value']:+.3f} x relevance {cause['relevance']:.3f} x novelty "
-            f"{cause['novelty']:.3f} x theme weight {cause['theme_weight']:.3f}, half-life {cause['half_life_days']:g} days"
+            f"{cause['novelty']:.3f} x theme weight {cause['theme_weight']:.3f}, "
+            f"half-life {cause['half_life_days']:g} days"
         )
     if cause["p_negative"] is not None:
         yield (
             f"   score: P(negative) {cause['p_negative']:.3f}, P(neutral) {cause['p_neutral']:.3f}, P(positive) "
-            f"{cause['p_positive']:.3f}; {cause['via']}: {one_line(cause['reason'] or '')}; event {cause['event'] or 'none'}"
+            f"{cause['p_positive']:.3f}; event {cause['event'] or 'none'}"
         )
+        yield f"   {cause['via']}: {one_line(cause['reason'] or '')}"
     yield f"   model: {one_line(cause['model_name'] or 'unknown')} ({cause['model_id']})"
     if cause["days_to_fill"] is not None:
         yield f"   filled {ago(cause['days_to_fill'])} after it could be known"
@@ -67,7 +69,8 @@ def headline_text(found: Row) -> Iterator[str]:
     yield one_line(headline["title"])
     yield from _origin(headline)
     reason = f" ({one_line(found['reason'])})" if found["reason"] else ""
-    yield f"run {found['run']['run_no']} ({found['run']['strategy']}): {words(found['fate'])}{reason}: {found['meaning']}"
+    run = found["run"]
+    yield f"run {run['run_no']} ({run['strategy']}): {words(found['fate'])}{reason}: {found['meaning']}"
     for row in found["rows"]:
         yield ""
         yield from _outcome(row, found["run"]["params"])
@@ -104,11 +107,13 @@ def _outcome(row: Row, params: Row) -> Iterator[str]:
         f"{row['novelty']:.3f}; {row['themes']}; event {row['event'] or 'none'}"
     )
     reason = f" ({row['reason']})" if row["reason"] else ""
-    yield f"  {row['instrument'] or 'no instrument'}: {words(row['fate'])}{reason}: {row['meaning']}{_bound(row, params)}"
+    name = f"{row['instrument']}: " if row["instrument"] else ""
+    yield f"  {name}{words(row['fate'])}{reason}: {row['meaning']}{_bound(row, params)}"
     if row["first_decision_at"] is None:
         return
     yield (
-        f"  first decision {moment(row['first_decision_at'])}, {ago(row['hours_to_decision'] / 24)} after it was known: "
+        f"  first decision {moment(row['first_decision_at'])}, {ago(row['hours_to_decision'] / 24)} after it was "
+        "known: "
         + ("no weight" if row["target"] is None else f"weight {row['target']:+.4g}")
         + ("" if row["wanted"] is None else f", {row['filled']:,} of {row['wanted']:,} shares filled")
     )

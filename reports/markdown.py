@@ -21,8 +21,8 @@ TRADES = 10
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#!~$|:@^=]|(?<=[wW]{3})\.")
-"""Escaped with a backslash; ``:``, ``@`` and ``www.`` too, of which some readers of Markdown make links."""
+_MARKUP = re.compile(r"[\\`*_\[\]#~$|@^]|:(?=//)|(?<=[wW]{3})\.")
+"""Escaped with a backslash; ``://``, ``@`` and ``www.`` too, of which some readers of Markdown make links."""
 
 
 def escape(text: Any) -> str:
@@ -46,7 +46,9 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield ""
     yield escape(verdict(report))
     yield from _part("Figures", ("Figure", "Value"), _figures(report))
-    marks = [(b.instrument, b.name, _Ready(percent(b.total_return)), b.basis) for b in report.benchmarks]
+    marks: list[tuple[str, ...]] = [
+        (b.instrument, b.name, _Ready(percent(b.total_return)), b.basis) for b in report.benchmarks
+    ]
     marks += [(name, "", MISSING, why) for name, why in report.missing]
     yield from _part("Benchmarks", ("Instrument", "Name", "Return", "Basis"), marks)
     yield from _part("Months", ("Year", *_MONTHS), _months(report))

@@ -48,13 +48,14 @@ alt.Chart(equity).mark_area().encode(
 ).properties(width=700, height=150)"""
 
 _MONTHS = """\
-last = equity.set_index("day")["equity"].groupby(lambda day: (day.year, day.month)).last()
+day = equity["day"].dt
+last = equity.groupby([day.year.rename("year"), day.month.rename("month")])["equity"].last()
 months = last / last.shift(fill_value=CAPITAL) - 1
 months.unstack().style.format("{:+.1%}", na_rep="")"""
 
 _TRADES = """\
 closed = fills[fills["realized"] != 0].sort_values("realized", ascending=False)
-closed[["fill_no", "session", "instrument", "shares", "realized", "title"]].iloc[[*range(min(10, len(closed)))]]"""
+closed[["fill_no", "session", "instrument", "shares", "realized", "title"]].head(10)"""
 
 _LINEAGE = """\
 lineage = pd.read_parquet("lineage.parquet")

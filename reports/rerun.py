@@ -1,13 +1,12 @@
 """Repeat a run from its folder in a warehouse of its own, and compare every row and figure.
 
-A folder may come from somebody else. Nothing in it is used before its size and SHA-256 are those of the manifest, nothing
-is read outside of it or through a link, and a strategy's file in it is imported only with the user's word.
+A folder may come from somebody else. Nothing in it is used before its size and SHA-256 are those of the manifest,
+nothing is read outside of it or through a link, and a strategy's file in it is imported only with the user's word.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -341,8 +340,9 @@ def _notes(found: RunFolder) -> Iterator[str]:
     then = str(found.run["code_version"])
     if then != chipwire.__version__:
         yield f"the run was made by chipwire {one_line(then)}, this is {chipwire.__version__}"
-    for what, before, now in (("", found.manifest["versions"], versions()), ("table ", found.manifest["facts"], facts())):
-        for name, value in now.items():
-            if before.get(name) != value:
-                change = f": {one_line(str(before.get(name)))} then, {value} now" if not what else " is not the run's"
-                yield f"{what}{name}{change}"
+    for name, now in versions().items():
+        if (before := found.manifest["versions"].get(name)) != now:
+            yield f"{name} {one_line(str(before))} then, {now} now"
+    for name, now in facts().items():
+        if found.manifest["facts"].get(name) != now:
+            yield f"the table {name} is not the one of the run"
