@@ -153,9 +153,8 @@ def why_headline(
     found = fates(warehouse, data, headline_id)
     rows = _rows(found)
     first = rows[0]
-    seen = [row for row in rows if row["first_decision_at"] is not None]
     again = Replay()
-    if seen and data.book is not None:
+    if any(map(_could_be_read, rows)):
         at = first["available_at"]
         again = replay(warehouse, data, headline_id, at, strategy=strategy, on_progress=on_progress)
     fills = warehouse.frame(
@@ -186,8 +185,13 @@ def _row(warehouse: Warehouse, data: RunData, row: Row, again: Replay) -> Row:
         "first_decision_at": instant(first, mic),
         "first_fill_at": instant(row["first_fill_at"], mic),
         "hours_to_decision": hours,
-        "read": None if first is None or again.problem or data.book is None else _reading(warehouse, data, row, again),
+        "read": _reading(warehouse, data, row, again) if _could_be_read(row) and not again.problem else None,
     }
+
+
+def _could_be_read(row: Row) -> bool:
+    """Say whether there was a signal, and a decision that could know it."""
+    return row["value"] is not None and row["first_decision_at"] is not None
 
 
 def _reading(warehouse: Warehouse, data: RunData, row: Row, again: Replay) -> Row:
