@@ -168,13 +168,16 @@ def span(data: RunData) -> tuple[datetime, datetime]:
 def counts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return ``fate``, ``reason``, ``headlines`` and ``meaning``: each headline counted once, by its farthest fate."""
     best = by_headline(frame)
-    reasons = best["reason"].fillna("").where(best["fate"].isin(["abstained", "not_filled"]), "")
+    reasons = best["reason"].fillna("").where(best["fate"].isin(_WITH_REASON), "")
     sizes = Counter(zip(best["fate"], reasons, strict=True))
     order = {fate: place for place, fate in enumerate(FATES)}
     return [
         {"fate": fate, "reason": reason, "headlines": number, "meaning": FATES[fate]}
         for (fate, reason), number in sorted(sizes.items(), key=lambda size: (order[size[0][0]], -size[1], size[0][1]))
     ]
+
+
+_WITH_REASON = ("abstained", "no_issuer", "not_filled")
 
 
 def by_headline(frame: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,7 @@ judged AS (
 SELECT headline_id, title, source, url, published_at, published_precision, published_zone, available_at, issuer, via,
        themes, event, value, relevance, novelty, p_negative, p_neutral, p_positive, instrument, venue,
        decision_at AS first_decision_at, target, wanted, filled, fate,
-       CASE WHEN fate = 'abstained' THEN abstained
+       CASE WHEN fate IN ('abstained', 'no_issuer') THEN abstained
             WHEN fate = 'not_filled' OR (fate IN ('filled', 'outweighed') AND filled <> 0) THEN cut END AS reason,
        fills, fill_no AS first_fill_no, filled_at AS first_fill_at, shares AS first_shares, price AS first_price,
        currency, (epoch_us(filled_at) - epoch_us(available_at)) / 86400e6 AS days_to_fill

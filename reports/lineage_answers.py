@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,7 +80,8 @@ def why_fill(warehouse: Warehouse, universe: Universe, run: RunInfo, number: int
     dict
         ``run``, ``fill`` (as in ``fills.sql``, with ``held_before`` and ``held_after``), ``decided`` and ``filled``
         (see `instant`), ``opened_by`` (the fill that opened what this one closes or adds to, or None), ``causes``,
-        and ``target``, the weight that was asked for (None: no weight, as of a delisting).
+        ``target``, the weight that was asked for (None: no weight, as of a delisting), and ``wanted_since`` (the
+        first of the decisions in a row that asked for the same side, with the orders since that were not filled).
     """
     fills = warehouse.frame(load_sql("chipwire.reports", "fills.sql"), {"run": run.run_id})
     fill = _rows(fills[fills["fill_no"] == number])[0]
@@ -96,11 +98,35 @@ def why_fill(warehouse: Warehouse, universe: Universe, run: RunInfo, number: int
         "run": _run(run),
         "fill": _shown(fill | {"held_before": before, "held_after": before + fill["shares"]}, mic),
         "target": target,
+        "wanted_since": _wanted_since(warehouse, run, fill, target),
         "decided": instant(fill["decision_at"], mic),
         "filled": instant(at, mic),
         "opened_by": opener,
         "causes": [_cause(row, mic, at) for row in _rows(causes)],
     }
+
+
+def _wanted_since(warehouse: Warehouse, run: RunInfo, fill: Row, target: float | None) -> Row | None:
+    """Return since when the instrument was wanted without a break, and the orders until then that were not filled."""
+    if not target:
+        return None
+    given = {
+        "run": run.run_id,
+        "instrument": fill["instrument"],
+        "at": fill["decision_at"],
+        "sign": math.copysign(1, target),
+    }
+    since = warehouse.value(load_sql("chipwire.reports", "lineage_since.sql"), given)
+    missed = warehouse.rows(
+        "SELECT decision_at, wanted, filled, reason FROM unfilled "
+        "WHERE run_id = $run AND instrument = $instrument AND decision_at >= $since AND decision_at < $at "
+        "ORDER BY order_no", {name: given[name] for name in ("run", "instrument", "at")} | {"since": since}
+    )  # fmt: skip
+    orders = [
+        {"decision_at": instant(at, fill["venue"]), "wanted": wanted, "filled": filled, "reason": reason}
+        for at, wanted, filled, reason in missed
+    ]
+    return {"decision_at": instant(since, fill["venue"]), "not_filled": orders}
 
 
 def _position_before(fills: pd.DataFrame, fill: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -185,8 +211,17 @@ def _row(warehouse: Warehouse, data: RunData, row: Row, again: Replay) -> Row:
         "first_decision_at": instant(first, mic),
         "first_fill_at": instant(row["first_fill_at"], mic),
         "hours_to_decision": hours,
+        "filled_later": _filled_later(warehouse, data, row) if row["fate"] == "not_filled" and row["target"] else None,
         "read": _reading(warehouse, data, row, again) if _could_be_read(row) and not again.problem else None,
     }
+
+
+def _filled_later(warehouse: Warehouse, data: RunData, row: Row) -> Row | None:
+    """Return the first fill after an order that was not filled, while the instrument stayed wanted."""
+    given = {"run": data.run.run_id, "instrument": row["instrument"], "at": row["first_decision_at"],
+             "sign": math.copysign(1, row["target"])}  # fmt: skip
+    found = _rows(warehouse.frame(load_sql("chipwire.reports", "lineage_later.sql"), given))
+    return _shown(found[0], row["venue"]) if found else None
 
 
 def _could_be_read(row: Row) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import redirect_stdout
@@ -49,8 +50,11 @@ def why(app: App, run: str, what: str, strategy: str | None, as_json: bool) -> N
 
         click.echo(json.dumps(plain(found), ensure_ascii=False, indent=2, allow_nan=False))
     else:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a glyph shows a question mark
         for line in fill_text(found) if number is not None else headline_text(found):
-            click.echo(line)
+            # Ids and names come from a file that may be somebody else's: nothing in them moves the cursor.
+            click.echo("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 
 def _why_headline(app: App, warehouse: Warehouse, info: RunInfo, what: str, strategy: str | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def fill_text(found: Row) -> Iterator[str]:
     yield f"held before {fill['held_before']:,}, after {fill['held_after']:,}" + _opener(found)
     if found["target"] is not None:
         yield f"decided {moment(found['decided'])}, wanted weight {found['target']:+.4g} of equity"
+        yield from _waited(found["wanted_since"])
     yield f"filled  {moment(found['filled'])}, at the {fill['auction']}"
     yield (
         f"cost {number(fill['cost'])}, realized {number(fill['realized'])} in the base currency; "
@@ -34,6 +35,16 @@ def fill_text(found: Row) -> Iterator[str]:
     for cause in found["causes"]:
         yield ""
         yield from _cause(cause)
+
+
+def _waited(since: Row | None) -> Iterator[str]:
+    if since is not None and since["not_filled"]:
+        yield f"wanted since {moment(since['decision_at'])}; what was known then is what it goes back to:"
+        for order in since["not_filled"]:
+            yield (
+                f"  order of {order['wanted']:+,} decided {moment(order['decision_at'])}: {order['filled']:,} filled, "
+                f"{order['reason']}"
+            )
 
 
 def _opener(found: Row) -> str:
@@ -117,6 +128,11 @@ def _outcome(row: Row, params: Row) -> Iterator[str]:
         + ("no weight" if row["target"] is None else f"weight {row['target']:+.4g}")
         + ("" if row["wanted"] is None else f", {row['filled']:,} of {row['wanted']:,} shares filled")
     )
+    if later := row["filled_later"]:
+        yield (
+            f"  it stayed wanted: fill {later['fill_no']}, {later['shares']:+,} at "
+            f"{money(later['price'], later['currency'], 4)}, {moment(later['auction_at'])}"
+        )
     if row["fills"] is not None:
         yield (
             f"  fill {row['first_fill_no']}: {row['first_shares']:+,} at "

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chipwire.data.errors import BadParameter, DomainError, WriteFailed
+from chipwire.data.errors import BadParameter, ChipwireError, DomainError, WriteFailed
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.market import HISTORY_DAYS
 from chipwire.engine.view import LOOKBACK_LIMIT_DAYS
@@ -170,7 +170,7 @@ def _strategy(data: RunData, reference: str | None) -> tuple[dict[str, Any], dic
     hint = "; if it came from a file, name it with --strategy FILE.py:CLASS" if reference is None else ""
     try:
         made = make_strategy(name, data.run.params)
-    except Exception as error:
+    except ChipwireError as error:
         raise DomainError(f"the run's strategy is not at hand ({error}){hint}") from error
     if problem := stranger(made, data, reference):
         raise DomainError(f"run {data.run.run_no} cannot be repeated: {problem}{hint}")

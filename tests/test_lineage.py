@@ -48,6 +48,7 @@ BUILT = {
     "again": (("NVIDIA", 0.9, {"at": "2024-03-06T20:00:00"}), "no_change"),
     **{f"micron-{n}": (("MICRON", 0.9 - n / 100, {}), "filled" if n < 5 else "outweighed") for n in range(6)},
 }
+ABSTAINED = {FRENCH: "language fr", RAIN: "names no issuer and is not about chips"}
 REASONS = {"halted": "suspended", "at-limit": "limit_up", "under-a-lot": "lot", "no-money": "cash"}
 OTHERS = {
     UNDATED: "no_date", FRENCH: "abstained", RAIN: "no_issuer", UNLINKED: "not_linked", UNREAD: "not_read",
@@ -79,7 +80,7 @@ def fill_in(world):
     insert("linked", pd.DataFrame({"headline_id": [FRENCH, RAIN, UNREAD, UNBUILT], "linker": worlds.LINKER}))
     insert("reading", pd.DataFrame({
         "headline_id": [FRENCH, RAIN, UNBUILT], "model_id": worlds.MODEL, "batch_id": 1,
-        "abstained": ["language fr", "names no issuer and is not about chips", None],
+        "abstained": [*ABSTAINED.values(), None],
     }))  # fmt: skip
     insert("score", pd.DataFrame({
         "headline_id": [UNBUILT], "issuer": "NVIDIA", "model_id": worlds.MODEL, "via": "exposure", "p_negative": 0.1,
@@ -101,7 +102,7 @@ def test_every_headline_meets_the_fate_that_it_was_built_for(world, engine) -> N
     found = fates(world.warehouse, data)
     best = by_headline(found).set_index("headline_id")
     assert best["fate"].to_dict() == {name: fate for name, (_, fate) in BUILT.items()} | OTHERS
-    assert best["reason"].dropna().to_dict() == REASONS | {FRENCH: "language fr"}
+    assert best["reason"].dropna().to_dict() == REASONS | ABSTAINED
     bought = best.loc["bought"]
     # 1/20 of 1,000,000 at 100: 500 shares, at the open of New York on the 6th, 14.5 hours after midnight.
     assert (bought["instrument"], bought["first_shares"], bought["first_price"]) == ("NVDA", 500, 100.0)
@@ -195,6 +196,22 @@ def test_what_is_known_without_a_decision_needs_no_replay(world) -> None:
         assert (found["fate"], found["notes"]) == (fate, [])
         assert all(row["read"] is None for row in found["rows"])
         assert FATES[fate] in "\n".join(headline_text(found))
+
+
+def test_an_order_that_was_filled_later_is_followed_both_ways(world) -> None:
+    data = made(fill_in(world))
+    row = why_headline(world.warehouse, data, "halted")["rows"][0]
+    later = row["filled_later"]
+    assert later["auction_at"]["utc"] == "2024-03-07T14:30:00Z"
+    found = why_fill(world.warehouse, worlds.UNIVERSE, data.run, later["fill_no"])
+    since = found["wanted_since"]
+    assert since["decision_at"]["utc"] == "2024-03-06T14:25:00Z"
+    assert [(order["wanted"], order["filled"], order["reason"]) for order in since["not_filled"]] == [
+        (500, 0, "suspended")
+    ]
+    assert "suspended" in "\n".join(fill_text(found))
+    # The limit held for one session too; a sale is no later part of a wish to buy.
+    assert why_headline(world.warehouse, data, "under-a-lot")["rows"][0]["filled_later"] is None
 
 
 def test_changed_data_is_said(world) -> None:
