@@ -162,10 +162,11 @@ def _read(row: Row) -> Iterator[str]:
         return
     many = f"{read['decisions']:,} decision{'s' if read['decisions'] > 1 else ''}"
     until = f" until {moment(read['last'])}" if read["decisions"] > 1 else ""
-    gave = f"at {read['targets']:,} of them" if read["targets"] else "never"
+    name = row["instrument"]
+    gave = f"wanted {name} at {read['targets']:,} of them" if read["targets"] else f"never wanted {name}"
     missed = "".join(f"; {count} order{'s' if count > 1 else ''} not filled: {reason}"
                      for reason, count in read["not_filled"].items())  # fmt: skip
-    yield f"  the strategy read it at {many}{until} and wanted {row['instrument']} {gave}{missed}"
+    yield f"  the strategy read it at {many}{until} and {gave}{missed}"
     yield (
         f"  at the first: strength {read['strength']:+.3f}, of {read['total']:+.3f} for {row['issuer']}, rank "
         f"{read['rank']} of {read['issuers']} issuers read"

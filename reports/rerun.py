@@ -111,6 +111,8 @@ def read_folder(folder: Path) -> RunFolder:
     BadFolder
         A file is missing, changed, a link, or lies outside.
     """
+    if not (folder / "manifest.json").exists():
+        raise InputError(f"{folder} is no folder of a run; name one that 'chipwire report RUN --format folder' wrote")
     for place, names, others in os.walk(folder):
         for name in (*names, *others):
             if (Path(place) / name).is_symlink():
