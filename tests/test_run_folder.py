@@ -9,17 +9,23 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from chipwire.cli import main
-from chipwire.data.errors import DomainError, WriteFailed
+from chipwire.data.errors import BadParameter, DomainError, WriteFailed
+from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
+from chipwire.engine.backtest import run_backtest
 from chipwire.reports.collect import collect
 from chipwire.reports.exports import Source, write_report
+from chipwire.reports.lineage import load_run_data
+from chipwire.reports.lineage_answers import why_headline
 from chipwire.reports.rerun import BadFolder, differs, read_folder, rerun
-from chipwire.reports.run_folder import write_folder
+from chipwire.reports.run_folder import folder_name, write_folder
+from chipwire.signals.linking import Linker
 from chipwire.strategies.registry import make_strategy
 
 _spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
@@ -270,6 +276,38 @@ def test_a_targets_file_travels_along(warehouse: Warehouse, tmp_path: Path) -> N
     assert {finding.what: finding.rows for finding in done.findings}["fill"] == 2
 
 
+def test_bars_within_the_day_and_a_universe_of_ones_own_travel_along(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "universe.toml").write_text('[issuer.RAPID]\nname = "Rapid"\naliases = ["Rapid Fab"]\n', "utf-8")
+    columns = "symbol,issuer,venue,currency,kind,board,lot,listed_on,name"
+    (own / "listings.csv").write_text(f"{columns}\nRPD,RAPID,XNYS,USD,stock,,1,,Rapid\n", "utf-8")
+    universe = load_universe(own)
+    hours = pd.date_range("2024-03-05 14:30", periods=7, freq="h").strftime("%Y-%m-%dT%H:%M")
+    with Warehouse.open(tmp_path / "w.duckdb", write=True, threads=1) as opened:
+        world = worlds.World(opened).model()
+        frame = pd.DataFrame({
+            "instrument": "RPD", "interval": "1h", "session": pd.Timestamp("2024-03-05"),
+            "starts_at": pd.to_datetime(hours), "open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0, "volume": 1e9,
+            "adjustment": "none", "batch_id": 1,
+        })  # fmt: skip
+        opened.insert("bar", frame)
+        world.signal("RAPID", "2024-03-05T15:00:00", 0.9, "news")
+        opened.run("UPDATE signal SET linker = ?", [Linker(universe).id])
+        given = worlds.settings("2024-03-05", "2024-03-05", interval="1h")
+        done = run_backtest(opened, universe, make_strategy("event-drift", {}), given)
+        assert done.fills == 2  # five bars later it is sold
+        report = collect(opened, done.run_id, universe)
+        (folder,) = write_report(report, {"folder"}, tmp_path / "out", source=Source(opened, universe, own))
+        data = load_run_data(opened, universe, report.run)
+        found = why_headline(opened, data, "news")
+    # Known in the bar from 14:30, decided a millisecond before the next one.
+    assert found["rows"][0]["first_decision_at"]["utc"] == "2024-03-05T15:29:59.999000Z"
+    assert found["rows"][0]["read"]["decisions"] == 1
+    shutil.rmtree(own)
+    assert rerun(folder).same
+
+
 # --- writing ---------------------------------------------------------------------------------------------
 
 
@@ -293,6 +331,12 @@ def test_a_folder_that_is_there_stays_unless_forced_and_a_link_is_not_followed(
     write_report(report, {"folder"}, out, force=True, source=source)
     assert not (out / original.name / "data" / "left.txt").exists()
     assert [path.name for path in out.iterdir()] == [original.name]
+
+
+@pytest.mark.parametrize("run_id", ["../../x", "/tmp/x", "", "a" * 65, "0a1b2c\n"])
+def test_a_run_from_a_strange_warehouse_names_no_folder_elsewhere(run_id: str) -> None:
+    with pytest.raises(BadParameter, match="hexadecimal"):
+        folder_name(run_id)
 
 
 def test_a_full_disk_leaves_the_old_folder_and_no_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
