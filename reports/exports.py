@@ -207,7 +207,7 @@ def _parquet(made: Material) -> dict[str, bytes]:
 def _markdown(made: Material) -> dict[str, bytes]:
     from chipwire.reports.markdown import render_markdown
 
-    return {"report.md": render_markdown(made.report).encode()}
+    return {"report.md": render_markdown(made.report, made.tables.get("lineage")).encode()}
 
 
 def _notebook(made: Material) -> dict[str, bytes]:

@@ -52,6 +52,11 @@ FATES: Mapping[str, str] = {
 those of its rows."""
 
 
+def words(fate: str) -> str:
+    """Return a fate's key as words."""
+    return fate.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Rules:
     """What a strategy that ships with chipwire never trades on, as far as one signal alone decides it.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from chipwire.reports.lineage import words
 from chipwire.reports.tables import RELATIONS
 from chipwire.reports.values import money, number, one_line, safe_url
 
@@ -174,11 +175,6 @@ def _read(row: Row) -> Iterator[str]:
 
 
 # --- words -----------------------------------------------------------------------------------------------
-
-
-def words(fate: str) -> str:
-    """Return a fate's key as words."""
-    return fate.replace("_", " ")
 
 
 def moment(at: Row) -> str:

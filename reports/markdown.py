@@ -14,6 +14,7 @@ import pandas as pd
 
 from chipwire.reports.answer import five_figures, verdict
 from chipwire.reports.collect import RunReport
+from chipwire.reports.lineage import counts, words
 from chipwire.reports.values import MISSING, defused, money, number, one_line, percent, safe_url
 
 TRADES = 10
@@ -35,12 +36,18 @@ def _quoted(line: str) -> str:
     return _MARKUP.sub(lambda found: "\\" + found[0], plain)
 
 
-def render_markdown(report: RunReport) -> str:
-    """Return ``report.md``; the same report gives the same text."""
-    return "\n".join(_lines(report)) + "\n"
+def render_markdown(report: RunReport, lineage: pd.DataFrame | None = None) -> str:
+    """Return ``report.md``; the same report gives the same text.
+
+    Parameters
+    ----------
+    lineage : DataFrame, optional
+        From `chipwire.reports.lineage.fates`; without it nothing is said of what was done with the headlines.
+    """
+    return "\n".join(_lines(report, lineage)) + "\n"
 
 
-def _lines(report: RunReport) -> Iterator[str]:
+def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
     metrics, run = report.metrics, report.run
     yield f"# {escape(run.strategy)}, {metrics.first_day} to {metrics.last_day}"
     yield ""
@@ -57,6 +64,9 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield from _part(title, ("Fill", "Day", "Instrument", "Shares", "Realized", "Headline"), trades)
     missed = [(reason.replace("_", " "), f"{orders:,}") for reason, orders in _tuples(report.reasons)]
     yield from _part("Orders not filled in full", ("Reason", "Orders"), missed)
+    if lineage is not None:
+        rows = [(words(row["fate"]), row["reason"], f"{row['headlines']:,}", row["meaning"]) for row in counts(lineage)]
+        yield from _part("What was done with the headlines", ("Fate", "Reason", "Headlines", "Meaning"), rows)
     if report.warnings:
         yield ""
         yield "## What to know"

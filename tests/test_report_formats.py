@@ -149,6 +149,13 @@ def test_the_markdown_has_its_parts_and_no_markup_of_others(report: Any) -> None
     assert render_markdown(report) == text
 
 
+def test_the_markdown_counts_what_was_done_with_the_headlines(out: Path) -> None:
+    text = (out / "report.md").read_text("utf-8")
+    part = text.partition("## What was done with the headlines\n\n")[2].partition("\n\n")[0]
+    counts = [int(line.split(" | ")[2]) for line in part.splitlines()[2:]]
+    assert sum(counts) == len(HOSTILE)
+
+
 def test_only_a_web_address_becomes_a_link() -> None:
     from chipwire.reports.markdown import _headline
 
