@@ -16,7 +16,7 @@ scored AS (
 signalled AS (
     SELECT headline_id, issuer, string_agg(theme, ',' ORDER BY theme) AS themes, any_value(event) AS event,
            any_value(value) AS value, any_value(relevance) AS relevance, any_value(novelty) AS novelty,
-           max(theme_weight) AS weight, bool_or($themes IS NULL OR list_contains($themes, theme)) AS in_themes
+           bool_or($themes IS NULL OR list_contains($themes, theme)) AS in_themes
     FROM signal
     WHERE model_id = $model AND linker = $linker
     GROUP BY headline_id, issuer
@@ -24,7 +24,7 @@ signalled AS (
 known AS (
     SELECT i.*, r.abstained, r.headline_id IS NOT NULL AS was_read, k.headline_id IS NOT NULL AS was_linked,
            s.issuer, s.via, s.p_negative, s.p_neutral, s.p_positive, g.themes, g.event, g.value, g.relevance, g.novelty,
-           g.weight, g.in_themes, l.instrument, l.venue, l.read_after
+           g.in_themes, l.instrument, l.venue, l.read_after
     FROM item AS i
     LEFT JOIN (FROM reading WHERE model_id = $model) AS r USING (headline_id)
     LEFT JOIN (FROM linked WHERE linker = $linker) AS k USING (headline_id)
