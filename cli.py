@@ -22,7 +22,9 @@ from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
+from chipwire.reports.lineage_commands import why
 from chipwire.reports.quality_commands import quality
+from chipwire.reports.rerun_commands import rerun_command
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
 
@@ -335,26 +337,31 @@ def backtest(
 
 @cli.command()
 @click.argument("run", default="latest")
-@click.option("--format", "formats", default="html", show_default=True, help="html,json,csv,parquet")
+@click.option("--format", "formats", default="html", show_default=True,
+              help="html,json,csv,parquet,md,ipynb,folder; the last has all that 'chipwire rerun' needs.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made if it is not there.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--strategy", metavar="FILE.py:CLASS", help="For a folder: the run's strategy, where it was a file.")
 @pass_app
-def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
+def report(app: App, run: str, formats: str, out: Path, force: bool, strategy: str | None) -> None:
     """Write the report of a run: latest, its id or its number.
 
     Example: chipwire report latest --format html,json,csv --out out/
     """
     from chipwire.reports.collect import collect
-    from chipwire.reports.exports import write_report
+    from chipwire.reports.exports import Source, write_report
 
+    kinds = {word.strip() for word in formats.split(",") if word.strip()}
     with app.open("report") as warehouse:
         found = collect(warehouse, run, app.universe())
-    for path in write_report(found, {word.strip() for word in formats.split(",") if word.strip()}, out, force):
+        source = Source(warehouse, app.universe(), app.universe_folder, strategy)
+        written = write_report(found, kinds, out, force, source=source)
+    for path in written:
         click.echo(str(path))
 
 
-for _command in (explain, quality, inspection.runs, strategies, inspection.universe, inspection.rejects,
-                 inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
+for _command in (explain, quality, why, rerun_command, inspection.runs, strategies, inspection.universe,
+                 inspection.rejects, inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
 
 

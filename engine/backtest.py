@@ -76,7 +76,7 @@ def run_backtest(
     market = load_market(warehouse, universe, settings)
     book, model_id, warnings = load_book(warehouse, universe, strategy, settings, model)
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
-    ledger, uncovered = _simulate(engine, market, settings, strategy, book, issuers, on_progress)
+    ledger, uncovered = simulate(engine, market, settings, strategy, book, issuers, on_progress)
     warnings = [*market.warnings, *warnings, *notes_of(strategy)]
     for mic in sorted(uncovered):
         warnings.append(f"{mic}: the fee table does not cover all sessions traded; those paid no fees")
@@ -84,7 +84,7 @@ def run_backtest(
     return _store(warehouse, strategy, settings, engine, ledger, model_id, fingerprint, warnings)
 
 
-def _simulate(
+def simulate(
     engine: str,
     market: Market,
     settings: Settings,
@@ -93,7 +93,15 @@ def _simulate(
     issuers: Mapping[str, str | None],
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[Ledger, Collection[str]]:
-    """Return what a run wrote down, and the venues whose fees are not known on all days."""
+    """Run without storing; return what the run wrote down, and the venues whose fees are not known on all days.
+
+    Raises
+    ------
+    BadParameter
+        There is no such engine.
+    BadTarget
+        See `Decider`.
+    """
     facts = load_fees(), load_market_rules()
     if engine == "backtrader":
         from chipwire.engine.event import run_event_driven
@@ -166,6 +174,15 @@ def data_fingerprint(market: Market, book: SignalBook | None) -> str:
     return digest.hexdigest()
 
 
+def run_identity(strategy: Strategy, settings: Settings, engine: str, model_id: str | None, fingerprint: str) -> str:
+    """Return a run's id: a digest over strategy, parameters, settings, data, model, code and engine."""
+    identity = [
+        strategy.name, strategy.values, strategy.identity(), settings.as_json(), fingerprint, model_id,
+        chipwire.__version__, engine,
+    ]  # fmt: skip
+    return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
 def _store(
     warehouse: Warehouse,
     strategy: Strategy,
@@ -176,11 +193,7 @@ def _store(
     fingerprint: str,
     warnings: list[str],
 ) -> RunResult:
-    identity = [
-        strategy.name, strategy.values, strategy.identity(), settings.as_json(), fingerprint, model_id,
-        chipwire.__version__, engine,
-    ]  # fmt: skip
-    run_id = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
+    run_id = run_identity(strategy, settings, engine, model_id, fingerprint)
     with warehouse.transaction():
         delete_run(warehouse, run_id)
         number = warehouse.value("SELECT coalesce(max(run_no), 0) + 1 FROM run")

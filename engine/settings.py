@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 from chipwire.data.errors import BadParameter
 from chipwire.data.intervals import INTERVALS
@@ -106,6 +107,26 @@ class Settings:
             for name, value in asdict(self).items()
             if name not in LATER or value != LATER[name]
         }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        """Return the settings that `as_json` gave.
+
+        Raises
+        ------
+        BadParameter
+            A setting is missing, not known, or not allowed.
+        """
+        names = [field.name for field in fields(cls)]
+        given = LATER | dict(given)
+        if odd := sorted(set(given) ^ set(names)):
+            raise BadParameter("settings", odd[0], f"exactly these: {', '.join(names)}")
+        try:
+            days = {name: date.fromisoformat(given[name]) for name in ("start", "end")}
+            words = {name: tuple(map(str, given[name])) for name in ("instruments", "benchmarks")}
+            return cls(**{**given, **days, **words})
+        except (TypeError, ValueError) as error:
+            raise BadParameter("settings", dict(given), f"what a run stores ({error})") from error
 
 
 def stored_settings(text: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class App(Console):
     def __init__(self, db: Path, universe_folder: Path | None, *, verbose: int, quiet: bool) -> None:
         super().__init__(verbose=verbose, quiet=quiet)
         self.db = db
-        self._universe_folder = universe_folder
+        self.universe_folder = universe_folder
 
     def open(self, command: str, *, write: bool = False, create: bool = False) -> Warehouse:
         """Open the warehouse for a command; only what brings data in may create it."""
@@ -46,14 +46,14 @@ class App(Console):
     @property
     def words(self) -> list[str]:
         """The program and the shared options of this call that are not at their default, to repeat it."""
-        given = {"--db": None if str(self.db) == DEFAULT_DB else self.db, "--universe": self._universe_folder}
+        given = {"--db": None if str(self.db) == DEFAULT_DB else self.db, "--universe": self.universe_folder}
         return ["chipwire", *(word for name, value in given.items() if value for word in (name, str(value)))]
 
     def universe(self) -> Universe:
         """Load the universe."""
         from chipwire.data.universe import load_universe
 
-        return load_universe(self._universe_folder)
+        return load_universe(self.universe_folder)
 
 
 pass_app = click.make_pass_decorator(App)

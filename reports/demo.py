@@ -16,7 +16,7 @@ from chipwire.engine.backtest import run_backtest
 from chipwire.engine.settings import Settings
 from chipwire.reports.collect import collect
 from chipwire.reports.console import Console
-from chipwire.reports.exports import write_report
+from chipwire.reports.exports import Source, write_report
 from chipwire.reports.summary import summarize
 from chipwire.signals.build import build_signals
 from chipwire.signals.models import load_model
@@ -57,7 +57,8 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         console.say(f"5/5 backtest: {summary.sentence}")
         for warning in summary.warnings:
             console.warn(warning)
-        written = write_report(collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True)
+        report, source = collect(warehouse, run.run_id, universe), Source(warehouse, universe)
+        written = write_report(report, {"html", "json", "csv"}, out, force=True, source=source)
     page = next(path for path in written if path.suffix == ".html")
     return summary.figures, page
 

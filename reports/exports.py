@@ -1,33 +1,9 @@
-"""Write a report's files: ``report.html``, ``report.json``, and tables as csv and Parquet.
+"""Write a report's files: page, JSON, Markdown, notebook, tables as csv and Parquet, and the folder to repeat a run.
 
-``report.json`` (``schema_version`` 1; fractions are plain numbers, instants ISO 8601 UTC, what is not known
-null):
-
-==================  ======================================================================================
-key                 value
-==================  ======================================================================================
-schema_version      1
-verdict             the answer in one or two sentences
-run                 run_id, run_no, strategy, engine, params, settings, data_fingerprint, model_id,
-                    model_name, training_cutoff, code_version
-metrics             every figure of `chipwire.reports.metrics.Metrics`
-benchmarks          list of instrument, name, currency, basis, total_return, starts_on, last_session
-benchmarks_missing  list of instrument, reason
-equity              list by day: equity, cash, gross, costs, borrow, dividends, drawdown, and under
-                    ``benchmarks`` the value of each benchmark
-monthly             list of year, month, return
-fills               list of fills as in ``fills.sql``, each with ``causes`` as in ``causes.sql``
-unfilled            list of orders not filled in full
-unfilled_reasons    list of reason, orders
-costs               list of venue, currency, kind, amount (local), amount_base
-positions           list by day and instrument: shares, price, fx, value
-warnings            list of sentences
-signal_quality      every field of `chipwire.reports.signal_quality.SignalQuality`, tables as lists of rows; null for
-                    a strategy that reads no signals
-==================  ======================================================================================
-
-The csv and Parquet files are ``fills`` (with the strongest cause of each), ``positions``, ``equity`` and
-``unfilled``. Every file is written beside its place and renamed once all of them are complete.
+``report.json`` follows the JSON Schema of `schema`, which ships with the package; fractions are plain numbers, instants
+ISO 8601 UTC, what is not known null. The tables are ``fills`` (with the strongest cause of each), ``positions``,
+``equity``, ``unfilled`` and ``lineage`` (what was done with each headline). Files are written beside their place and
+renamed once all of them are complete; all of them lie in the folder asked for, under names of our own.
 """
 
 from __future__ import annotations
@@ -38,7 +14,10 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +26,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chipwire.data.errors import BadParameter, OutputExists, WriteFailed
+from chipwire.data.universe import Universe
+from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import verdict
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import csv_cell, plain
 
-FORMATS = ("html", "json", "csv", "parquet")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TABLES = ("fills", "positions", "equity", "unfilled", "lineage")
 _CAUSE_COLUMNS = (
     "headline_id", "title", "source", "url", "published_at", "published_precision", "available_at", "issuer",
     "theme", "strength", "relation", "p_negative", "p_neutral", "p_positive", "event", "model_id",
@@ -60,7 +41,40 @@ _CAUSE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(report: RunReport, formats: Collection[str], out: Path, force: bool = False) -> list[Path]:
+@dataclass(frozen=True)
+class Source:
+    """Where a report was collected from, for what the report itself does not hold.
+
+    Attributes
+    ----------
+    universe_folder : Path or None
+        Of the user's own universe files.
+    strategy : str or None
+        ``FILE.py:CLASS`` of a run whose strategy came from a file.
+    """
+
+    warehouse: Warehouse
+    universe: Universe
+    universe_folder: Path | None = None
+    strategy: str | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """What files are made of; `tables` are put together once for all formats."""
+
+    report: RunReport
+    source: Source | None
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the csv and Parquet files, by name."""
+        return tables(self.report, self.source)
+
+
+def write_report(
+    report: RunReport, formats: Collection[str], out: Path, force: bool = False, *, source: Source | None = None
+) -> list[Path]:
     """Write the files of `formats` into the folder `out`, which is made where it is missing.
 
     Parameters
@@ -69,11 +83,13 @@ def write_report(report: RunReport, formats: Collection[str], out: Path, force: 
         Of `FORMATS`.
     force : bool
         Replace files that are there.
+    source : Source, optional
+        The warehouse that the report was collected from, still open; ``lineage`` and ``folder`` need it.
 
     Returns
     -------
     list of Path
-        The files, in the order of `FORMATS` and names.
+        The files and folders, in the order of `FORMATS` and names.
 
     Raises
     ------
@@ -81,26 +97,41 @@ def write_report(report: RunReport, formats: Collection[str], out: Path, force: 
         No format, or one that is not known.
     OutputExists
         A file is there and `force` is not given; nothing is written then.
+    DomainError
+        A folder to repeat the run is asked for and cannot be made; nothing is written then.
     WriteFailed
         The disk or the permissions did not allow it; no file was replaced, unless a rename failed midway.
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise BadParameter("format", ",".join(unknown), f"choose from {', '.join(FORMATS)}")
-    targets = [out / name for kind in FORMATS if kind in formats for name in _names(kind)]
+    made = Material(report, source)
+    chosen = [FORMATS[name] for name in FORMATS if name in formats]
+    targets = list(dict.fromkeys(out / name for form in chosen for name in form.names(made)))
     there = [path for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         raise OutputExists(there[0], len(there))
-    files: dict[str, bytes] = {}
-    for kind in FORMATS:
-        if kind in formats:
-            files |= _render(report, kind)
-    write_files({out / name: content for name, content in files.items()}, out)
+    files: dict[Path, bytes] = {}
+    for form in chosen:
+        files |= {out / name: content for name, content in form.render(made).items()}
+    write_files({path: content for path, content in files.items() if path in targets}, out)
+    inside = {path: content for path, content in files.items() if path not in targets}
+    if inside:
+        from chipwire.reports.run_folder import folder_name, write_folder
+
+        write_folder(inside, out / folder_name(report.run.run_id))
     return targets
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of ``report.json``."""
+    name = f"schema/report-{SCHEMA_VERSION}.json"
+    found: dict[str, Any] = json.loads(resources.files("chipwire.reports").joinpath(name).read_text("utf-8"))
+    return found
+
+
 def report_json(report: RunReport) -> dict[str, Any]:
-    """Return the content of ``report.json``; its keys are described at the top of this module."""
+    """Return the content of ``report.json``; `schema` describes its keys."""
     causes = _causes_by_fill(report.causes)
     fills = [fill | {"causes": causes.get(fill["fill_no"], [])} for fill in _records(report.fills)]
     run = {k: v for k, v in dataclasses.asdict(report.run).items() if k != "warnings"}
@@ -147,35 +178,91 @@ def _equity(report: RunReport) -> list[dict[str, Any]]:
 # --- files -----------------------------------------------------------------------------------------------
 
 
-def _names(kind: str) -> list[str]:
-    if kind in ("html", "json"):
-        return [f"report.{kind}"]
-    return [f"{table}.{kind}" for table in ("fills", "positions", "equity", "unfilled")]
+@dataclass(frozen=True)
+class Format:
+    """One kind of output: the names of its files or of its folder, and the content of the files by path."""
+
+    names: Callable[[Material], list[str]]
+    render: Callable[[Material], dict[str, bytes]]
 
 
-def _render(report: RunReport, kind: str) -> dict[str, bytes]:
-    if kind == "html":
-        from chipwire.reports.html import render_html  # altair and the chart bundle cost a second
+def _html(made: Material) -> dict[str, bytes]:
+    from chipwire.reports.html import render_html  # altair and the chart bundle cost a second
 
-        return {"report.html": render_html(report).encode()}
-    if kind == "json":
-        text = json.dumps(report_json(report), ensure_ascii=False, indent=1, allow_nan=False)
-        return {"report.json": f"{text}\n".encode()}
-    form = csv_bytes if kind == "csv" else parquet_bytes
-    return {f"{name}.{kind}": form(frame) for name, frame in _tables(report).items()}
+    return {"report.html": render_html(made.report).encode()}
 
 
-def _tables(report: RunReport) -> dict[str, pd.DataFrame]:
+def _json(made: Material) -> dict[str, bytes]:
+    text = json.dumps(report_json(made.report), ensure_ascii=False, indent=1, allow_nan=False)
+    return {"report.json": f"{text}\n".encode()}
+
+
+def _csv(made: Material) -> dict[str, bytes]:
+    return {f"{name}.csv": csv_bytes(frame) for name, frame in made.tables.items()}
+
+
+def _parquet(made: Material) -> dict[str, bytes]:
+    return {f"{name}.parquet": parquet_bytes(frame) for name, frame in made.tables.items()}
+
+
+def _markdown(made: Material) -> dict[str, bytes]:
+    from chipwire.reports.markdown import render_markdown
+
+    return {"report.md": render_markdown(made.report, made.tables.get("lineage")).encode()}
+
+
+def _notebook(made: Material) -> dict[str, bytes]:
+    from chipwire.reports.notebook import render_notebook
+
+    return {"report.ipynb": render_notebook(made.report, list(made.tables)).encode(), **_parquet(made)}
+
+
+def _folder_name(made: Material) -> list[str]:
+    from chipwire.reports.run_folder import folder_name
+
+    return [folder_name(made.report.run.run_id)]
+
+
+def _folder(made: Material) -> dict[str, bytes]:
+    from chipwire.reports.run_folder import render_folder
+
+    (name,) = _folder_name(made)
+    return {f"{name}/{path}": content for path, content in render_folder(made.report, made.source).items()}
+
+
+def _tables_as(kind: str) -> Callable[[Material], list[str]]:
+    return lambda made: [f"{name}.{kind}" for name in TABLES if name != "lineage" or made.source]
+
+
+FORMATS: Mapping[str, Format] = {
+    "html": Format(lambda _: ["report.html"], _html),
+    "json": Format(lambda _: ["report.json"], _json),
+    "csv": Format(_tables_as("csv"), _csv),
+    "parquet": Format(_tables_as("parquet"), _parquet),
+    "md": Format(lambda _: ["report.md"], _markdown),
+    # The notebook reads the tables beside it.
+    "ipynb": Format(lambda made: ["report.ipynb", *_tables_as("parquet")(made)], _notebook),
+    "folder": Format(_folder_name, _folder),
+}
+
+
+def tables(report: RunReport, source: Source | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of the csv and Parquet files by name, in the order of `TABLES`; ``lineage`` with a source."""
     first = report.causes.drop_duplicates("fill_no")[["fill_no", *_CAUSE_COLUMNS]]
     count = report.causes.groupby("fill_no").size().rename("causes").reset_index()
     fills = report.fills.merge(count, on="fill_no", how="left").merge(first, on="fill_no", how="left")
     marks = {f"benchmark {b.instrument}": b.values[1:] for b in report.benchmarks}
-    return {
+    found = {
         "fills": fills.assign(causes=fills["causes"].fillna(0).astype("int64")),
         "positions": report.positions,
         "equity": report.equity.assign(drawdown=report.drawdown[1:], **marks),
         "unfilled": report.unfilled,
     }
+    if source:
+        from chipwire.reports.lineage import fates, load_run_data
+
+        found["lineage"] = fates(source.warehouse, load_run_data(source.warehouse, source.universe, report.run))
+    return found
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
@@ -183,7 +270,8 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(frame.columns)
-    writer.writerows(zip(*([csv_cell(value) for value in frame[name]] for name in frame), strict=True))
+    there = ((column.astype(object).where(column.notna(), None)) for _, column in frame.items())
+    writer.writerows(zip(*([csv_cell(value) for value in column] for column in there), strict=True))
     return text.getvalue().encode()
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 MISSING = "n/a"
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 
 def percent(value: float, *, signed: bool = True, digits: int = 1) -> str:
     """Return a fraction as per cent, ``+12.3%``; `MISSING` for NaN."""
@@ -59,14 +61,18 @@ def plain(value: Any) -> Any:
 def csv_cell(value: Any) -> Any:
     """Return a value for a csv cell: empty for missing, and no text that a spreadsheet would run.
 
-    Text that begins with ``= + - @``, a tab or a carriage return gets a quote in front; numbers do not.
+    Text that begins with ``= + - @``, in whatever width, or with a tab or the end of a line gets a quote in front;
+    numbers do not.
     """
     value = plain(value)
     if value is None:
         return ""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
+    return defused(value) if isinstance(value, str) else value
+
+
+def defused(text: str) -> str:
+    """Return text with a quote in front where a spreadsheet would run it as a formula; see `csv_cell`."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def safe_url(url: Any) -> str | None:

@@ -68,7 +68,7 @@ def test_json_holds_the_run_without_nan(report, tmp_path):
     (path,) = write_report(report, {"json"}, tmp_path / "out")
     content = json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
     assert content == report_json(report)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["metrics"]["total_return"] == pytest.approx(-0.1)
     assert content["equity"][1]["day"] == "2024-07-02"
     assert content["equity"][1]["drawdown"] == pytest.approx(-0.1)
