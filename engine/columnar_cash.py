@@ -49,9 +49,9 @@ def afford(buys: Floats, available: Floats, minimum: Floats, step: Floats, pay: 
     search = _Search(buys, available, minimum, step, pay)
     lanes: NDArray[np.intp] = np.flatnonzero(search.sure)
     for window in _WINDOWS:
-        lanes = search.narrow(lanes, window)
         if not len(lanes):
             break
+        lanes = search.narrow(lanes, window)
     search.sure[lanes] = False
     return rules.lots_below(search.low * buys, minimum, step), search.sure
 

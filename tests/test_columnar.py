@@ -147,6 +147,14 @@ def test_the_clock_as_arrays_is_that_of_the_moments(market):
     assert times.at[times.ends_day].astype("datetime64[D]").tolist() == ends
 
 
+@pytest.mark.parametrize("available", [0.0, -5.0, 9_999.999_999])
+def test_purchases_without_cash_or_short_of_a_drop_are_left_to_the_full_search(available):
+    cut, sure = afford(
+        np.array([[100.0]]), np.array([available]), np.ones((1, 1)), np.ones((1, 1)), lambda bought, _: bought * 100.0
+    )
+    assert (cut.shape, sure.tolist()) == ((1, 1), [False])
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [(np.inf, "weight inf of NVDA is not a finite number"), (1.5, "absolute sum 1.5 is above the leverage 1")],

@@ -160,7 +160,7 @@ def test_only_whole_web_addresses_are_links(url):
 def test_the_command_to_repeat_is_quoted(tmp_path):
     command = repeat_command(_report(tmp_path).run)
     assert "'mine<script>'" in command
-    assert "--capital 1000.0 --currency USD --fill open --benchmarks SPY --model m1" in command
+    assert "--capital 1000.0 --currency USD --fill open --benchmarks SPY --fee-multiple 1.0 --model m1" in command
 
 
 @pytest.mark.slow
