@@ -172,7 +172,7 @@ def run_again(
     run = _Run(warehouse, universe, strategy, ledger, "", len(configurations), parsed, None)
     for group in _groups(configurations):
         loaded = run.load(group)
-        run.again(group, loaded, rows)
+        run.again(ledger, group, loaded, rows)
     return loaded
 
 
@@ -287,12 +287,12 @@ class _Run:
             self._block(loaded, pending[start : start + size])
         sweep_store.store_warnings(self._warehouse, self._sweep_id, list(self.warnings))
 
-    def again(self, group: _Group, loaded: Loaded, rows: Container[int]) -> None:
+    def again(self, ledger: Ledger, group: _Group, loaded: Loaded, rows: Container[int]) -> None:
         """Run some rows of a group and store nothing."""
         trials = [self._trial(row_no, configuration, loaded) for row_no, configuration in group.rows if row_no in rows]
-        size = max(1, self._ledger.room(self._strategy, loaded)) if trials else 1
+        size = max(1, ledger.room(self._strategy, loaded)) if trials else 1
         for start in range(0, len(trials), size):
-            self._ledger.figures(self._strategy, loaded, trials[start : start + size], None)
+            ledger.figures(self._strategy, loaded, trials[start : start + size], None)
 
     def load(self, group: _Group) -> Loaded:
         """Read what a group shares."""
