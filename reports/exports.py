@@ -11,7 +11,8 @@ verdict             the answer in one or two sentences
 run                 run_id, run_no, strategy, engine, params, settings, data_fingerprint, model_id,
                     model_name, training_cutoff, code_version
 metrics             every figure of `chipwire.reports.metrics.Metrics`
-benchmarks          list of instrument, name, currency, basis, total_return, starts_on, last_session
+benchmarks          list of instrument, name, currency, basis, total_return, starts_on, last_session, and under
+                    ``measures`` the run against it, see `chipwire.reports.benchmark_measures`
 benchmarks_missing  list of instrument, reason
 equity              list by day: equity, cash, gross, costs, borrow, dividends, drawdown, and under
                     ``benchmarks`` the value of each benchmark
@@ -21,11 +22,12 @@ unfilled            list of orders not filled in full
 unfilled_reasons    list of reason, orders
 costs               list of venue, currency, kind, amount (local), amount_base
 positions           list by day and instrument: shares, price, fx, value
+attribution         list of by, line, price, fx, costs, other, total, see `chipwire.reports.attribution`
 warnings            list of sentences
 ==================  ======================================================================================
 
-The csv and Parquet files are ``fills`` (with the strongest cause of each), ``positions``, ``equity`` and
-``unfilled``. Every file is written beside its place and renamed once all of them are complete.
+The csv and Parquet files are ``fills`` (with the strongest cause of each), ``positions``, ``equity``, ``unfilled``
+and ``attribution``. Every file is written beside its place and renamed once all of them are complete.
 """
 
 from __future__ import annotations
@@ -117,6 +119,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "unfilled_reasons": _records(report.reasons),
         "costs": _records(report.costs),
         "positions": _records(report.positions),
+        "attribution": _records(report.attribution),
         "warnings": list(report.warnings),
     }
 
@@ -147,7 +150,7 @@ def _equity(report: RunReport) -> list[dict[str, Any]]:
 def _names(kind: str) -> list[str]:
     if kind in ("html", "json"):
         return [f"report.{kind}"]
-    return [f"{table}.{kind}" for table in ("fills", "positions", "equity", "unfilled")]
+    return [f"{table}.{kind}" for table in ("fills", "positions", "equity", "unfilled", "attribution")]
 
 
 def _render(report: RunReport, kind: str) -> dict[str, bytes]:
@@ -172,6 +175,7 @@ def _tables(report: RunReport) -> dict[str, pd.DataFrame]:
         "positions": report.positions,
         "equity": report.equity.assign(drawdown=report.drawdown[1:], **marks),
         "unfilled": report.unfilled,
+        "attribution": report.attribution,
     }
 
 

@@ -80,7 +80,7 @@ def holdings_of(equity: pd.DataFrame, fills: pd.DataFrame, positions: pd.DataFra
 
     next_price, next_rate = (np.append(part[1:], 0.0)[: len(part)] for part in (reached, rate))
     held = np.where(last, 0, after)
-    stay = np.cumsum(is_fill) - 1  # of each row: the fill that it follows
+    stay = np.maximum(np.cumsum(is_fill) - 1, 0)  # of each row: the fill that it follows
     price = _sums(stay, held * (next_price - left) * next_rate, len(fills))
     fx = _sums(stay, held * left * (next_rate - rate), len(fills))
     closing, opening = _costs(ordered, before[is_fill])
@@ -116,7 +116,7 @@ def _costs(fills: pd.DataFrame, before: Whole) -> tuple[Floats, Floats]:
 
 
 def _sums(place: NDArray[np.intp], amounts: Floats, size: int) -> Floats:
-    return np.bincount(place, weights=amounts, minlength=size).astype(np.float64)
+    return np.bincount(place, weights=amounts, minlength=size)[:size].astype(np.float64)
 
 
 def _floats(frame: pd.DataFrame, name: str) -> Floats:

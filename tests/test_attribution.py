@@ -208,6 +208,18 @@ def _reads(make):
     return Reader(read)
 
 
+def _by_cash(report):
+    """Return what each issuer's shares brought, cash in less cash out, and those of them that no split touched."""
+    fills, held = report.fills, report.holdings
+    names = {symbol: worlds.UNIVERSE.instrument(symbol).issuer or symbol for symbol in worlds.ROUGH}
+    fees = fills["commission"] + fills["duty"] + fills["levies"]
+    cash = -(fills["shares"] * fills["price"] + fees) * fills["fx"]
+    made = cash.groupby(fills["instrument"].map(names)).sum()
+    made = made.add(held["value"].groupby(held["instrument"].map(names)).sum(), fill_value=0.0)
+    touched = {names[symbol] for symbol in fills.loc[fills["auction"] == "action", "instrument"]}
+    return made, sorted(set(made.index) - touched)
+
+
 @pytest.mark.parametrize(
     ("seed", "fill", "engine", "low", "currency"),
     [
@@ -240,6 +252,9 @@ def test_every_table_of_a_random_run_adds_up_to_the_cent(world, seed, fill, engi
             report.metrics.dividends - report.metrics.costs["borrow"], abs=0.011
         )
     assert set(report.attribution.loc[report.attribution["by"] == "via", "line"]) >= {"direct", "exposure"}
+    made, without_split = _by_cash(report)
+    issuers = report.attribution[report.attribution["by"] == "issuer"].set_index("line")["total"]
+    assert issuers[without_split].tolist() == pytest.approx([made[name] for name in without_split], abs=0.05)
     if low < 0:
         assert set(report.attribution.loc[report.attribution["by"] == "side", "line"]) >= {"long", "short"}
     json.dumps(report.attribution.to_dict("records"), allow_nan=False)

@@ -19,7 +19,7 @@ from chipwire.reports.exports import report_json, write_report
 from chipwire.reports.terminal import Column, print_figures, print_table
 from chipwire.reports.values import csv_cell, number, percent, plain
 
-TABLES = ["fills", "positions", "equity", "unfilled"]
+TABLES = ["fills", "positions", "equity", "unfilled", "attribution"]
 TITLE = '=HYPERLINK("https://a.example","x")'
 
 
