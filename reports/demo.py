@@ -14,6 +14,7 @@ from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import run_backtest
 from chipwire.engine.settings import Settings
+from chipwire.reports.answer import five_figures
 from chipwire.reports.collect import collect
 from chipwire.reports.console import Console
 from chipwire.reports.exports import write_report
@@ -59,7 +60,7 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
             console.warn(warning)
         written = write_report(collect(warehouse, run.run_id, universe), {"html", "json", "csv"}, out, force=True)
     page = next(path for path in written if path.suffix == ".html")
-    return summary.figures, page
+    return five_figures(summary.report), page
 
 
 def take_in(warehouse: Warehouse, universe: Universe, console: Console) -> None:

@@ -70,8 +70,8 @@ def further_figures(report: RunReport) -> list[tuple[str, str]]:
     if mark:
         alpha, beta = mark.measures.alpha, mark.measures.beta
         figures += [
-            (f"Alpha to {mark.instrument}", f"{percent(alpha.value)} ± {percent(alpha.error, signed=False)}"),
-            (f"Beta to {mark.instrument}", f"{number(beta.value)} ± {number(beta.error)}"),
+            (f"Alpha to {mark.instrument}", f"{percent(alpha.value)} +/- {percent(alpha.error, signed=False)}"),
+            (f"Beta to {mark.instrument}", f"{number(beta.value)} +/- {number(beta.error)}"),
         ]
     return figures
 
@@ -99,11 +99,11 @@ def list_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Return the stored runs, the latest last, with their main figures."""
     rows = warehouse.rows("SELECT run_no, run_id, strategy, settings, metrics FROM run ORDER BY run_no")
     listed = []
-    for number, run_id, strategy, settings_text, metrics_text in rows:
+    for run_no, run_id, strategy, settings_text, metrics_text in rows:
         settings, metrics = json.loads(settings_text), json.loads(metrics_text)
         listed.append(
             {
-                "run_no": number,
+                "run_no": run_no,
                 "run_id": run_id,
                 "strategy": strategy,
                 "start": settings["start"],

@@ -99,5 +99,5 @@ def missing_sessions(gaps: Sequence[Gap]) -> str | None:
     if not worst:
         return None
     named = [f"{gap.instrument} on {gap.missing:,} of {gap.sessions:,} sessions" for gap in worst[:NAMED]]
-    more = f" and {len(worst) - NAMED} more instruments" if len(worst) > NAMED else ""
+    more = f" and {len(worst) - NAMED} more" if len(worst) > NAMED else ""
     return f"bars are missing (or trading was suspended): {', '.join(named)}{more}"
