@@ -121,20 +121,23 @@ def _signals(causes: pd.DataFrame, number: Whole) -> tuple[Floats, dict[str, lis
 
     A kind is a theme, an event and direct or exposure. Weights sum to 1. The first kind is no headline at all.
     """
-    known = causes.assign(**{name: causes[name].fillna(label) for name, label in _MISSING.items()})
-    known["theme"] = known["theme"].replace("none", "no theme")
-    keys = list(zip(*(known[name] for name in _MISSING), strict=True))
-    kinds = [(NO_HEADLINE,) * len(_MISSING), *sorted(set(keys))]
-    column = {kind: place for place, kind in enumerate(kinds)}
-    row = {int(fill): place for place, fill in enumerate(number)}
-    weights, counts = np.zeros((2, len(number), len(kinds)))
-    for fill, key, size in zip(known["fill_no"], keys, known["size"], strict=True):
-        if fill in row:
-            weights[row[fill], column[key]] += size
-            counts[row[fill], column[key]] += 1
+    causes = causes[causes["fill_no"].isin(number)]
+    columns = [causes[name].fillna(label) for name, label in _MISSING.items()]
+    columns[0] = columns[0].replace("none", "no theme")
+    factors = [pd.factorize(column, sort=True) for column in columns]
+    shape = tuple(max(len(names), 1) for _, names in factors)
+    kinds, place = np.unique(np.ravel_multi_index([codes for codes, _ in factors], shape), return_inverse=True)
+    by_number = np.argsort(number)
+    row = by_number[np.searchsorted(number, causes["fill_no"].to_numpy(dtype=np.int64), sorter=by_number)]
+    weights, counts = np.zeros((2, len(number), 1 + len(kinds)))
+    np.add.at(weights, (row, 1 + place), causes["size"].to_numpy(dtype=np.float64))
+    np.add.at(counts, (row, 1 + place), 1.0)
     weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, counts)
     weights[weights.sum(axis=1) == 0, 0] = 1.0
-    labels = {by: list(column) for by, column in zip(_MISSING, zip(*kinds, strict=True), strict=True)}
+    labels = {
+        by: [NO_HEADLINE, *map(str, names[codes])]
+        for by, (_, names), codes in zip(_MISSING, factors, np.unravel_index(kinds, shape), strict=True)
+    }
     return weights / weights.sum(axis=1, keepdims=True), labels
 
 

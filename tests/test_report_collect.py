@@ -175,7 +175,7 @@ def test_an_order_cut_for_want_of_volume_counts_as_it_was_wanted(warehouse):
         instrument="0981.HK", wanted=500, filled=250, reason="participation",
     )  # fmt: skip
     found = collect(warehouse, "latest").metrics
-    # A quarter of the volume is allowed: 500 of 1,000 were wanted, half of what that allows, and 100 of 2,000 sold.
+    # A quarter of the volume is allowed: 500 of 1,000 were wanted, twice that, and 100 of 2,000 sold.
     assert found.median_capacity == pytest.approx(1000 * (0.5 + 5.0) / 2)
     assert found.capacity == pytest.approx(1000 * (0.5 + 0.05 * 4.5))
 
