@@ -47,7 +47,7 @@ AMOUNTS = ("price", "fx", "costs", "other")
 NO_HEADLINE = "no headline behind it"
 DIVIDENDS, BORROW, UNEXPLAINED = "dividends", "borrow cost", "not explained"
 REMAINDERS = (NO_HEADLINE, DIVIDENDS, BORROW, UNEXPLAINED)
-_MISSING = {"theme": "not known", "event": "no event recognised", "via": "not known"}
+_KIND = ("theme", "event", "via")
 _CENT = 0.01
 
 
@@ -122,9 +122,7 @@ def _signals(causes: pd.DataFrame, number: Whole) -> tuple[Floats, dict[str, lis
     A kind is a theme, an event and direct or exposure. Weights sum to 1. The first kind is no headline at all.
     """
     causes = causes[causes["fill_no"].isin(number)]
-    columns = [causes[name].fillna(label) for name, label in _MISSING.items()]
-    columns[0] = columns[0].replace("none", "no theme")
-    factors = [pd.factorize(column, sort=True) for column in columns]
+    factors = [pd.factorize(causes[name], sort=True) for name in _KIND]
     shape = tuple(max(len(names), 1) for _, names in factors)
     kinds, place = np.unique(np.ravel_multi_index([codes for codes, _ in factors], shape), return_inverse=True)
     by_number = np.argsort(number)
@@ -136,7 +134,7 @@ def _signals(causes: pd.DataFrame, number: Whole) -> tuple[Floats, dict[str, lis
     weights[weights.sum(axis=1) == 0, 0] = 1.0
     labels = {
         by: [NO_HEADLINE, *map(str, names[codes])]
-        for by, (_, names), codes in zip(_MISSING, factors, np.unravel_index(kinds, shape), strict=True)
+        for by, (_, names), codes in zip(_KIND, factors, np.unravel_index(kinds, shape), strict=True)
     }
     return weights / weights.sum(axis=1, keepdims=True), labels
 
@@ -220,7 +218,8 @@ def _table(by: str, lines: Lines, account: Mapping[str, float], profit: float) -
     missing = profit - math.fsum(amount for amounts in cells.values() for amount in amounts)
     if abs(missing) >= _CENT / 2:
         cells[UNEXPLAINED] = [0.0, 0.0, 0.0, missing]
-    exact = np.array(list(cells.values())).reshape(len(cells), len(AMOUNTS)) / _CENT
+    # Rounding errors of sums are no part of a cent.
+    exact = np.round(np.array(list(cells.values())).reshape(len(cells), len(AMOUNTS)) / _CENT, 6)
     columns = _whole(np.array([math.fsum(column) for column in exact.T]), round(profit / _CENT))
     cents = np.array([_whole(column, int(sum_)) for column, sum_ in zip(exact.T, columns, strict=True)]).T
     cents = cents.reshape(len(cells), len(AMOUNTS)).astype(np.int64)

@@ -10,7 +10,7 @@ from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import first_benchmark, five_figures, verdict
 from chipwire.reports.collect import RunReport, collect
-from chipwire.reports.values import money, number, percent, plain
+from chipwire.reports.values import MISSING, money, number, percent, plain
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,21 @@ def further_figures(report: RunReport) -> list[tuple[str, str]]:
     figures = [
         ("Annual return", percent(metrics.annual_return)),
         ("Annual volatility", percent(metrics.annual_volatility, signed=False)),
-        ("Hit rate", f"{percent(metrics.hit_rate, signed=False)} of {metrics.n_closed:,}"),
+        ("Hit rate", percent(metrics.hit_rate, signed=False)),
         ("Time in market", percent(metrics.time_in_market, signed=False)),
         ("Capacity", money(metrics.capacity, report.run.currency)),
     ]
     if mark:
         alpha, beta = mark.measures.alpha, mark.measures.beta
         figures += [
-            (f"Alpha to {mark.instrument}", f"{percent(alpha.value)} +/- {percent(alpha.error, signed=False)}"),
-            (f"Beta to {mark.instrument}", f"{number(beta.value)} +/- {number(beta.error)}"),
+            (f"Alpha to {mark.instrument}", _estimate(percent(alpha.value), percent(alpha.error, signed=False))),
+            (f"Beta to {mark.instrument}", _estimate(number(beta.value), number(beta.error))),
         ]
     return figures
+
+
+def _estimate(value: str, error: str) -> str:
+    return value if value == MISSING else f"{value} +/- {error}"
 
 
 def _nested(report: RunReport) -> dict[str, dict[str, float]]:

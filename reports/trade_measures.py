@@ -49,7 +49,7 @@ def hit_rate(realized: Floats) -> float:
 def profit_factor(realized: Floats) -> float:
     """Return the sum of profits over the size of the sum of losses; NaN without a loss.
 
-    Of closing fills, after costs; empyrical and quantstats take days instead of trades.
+    Of closing fills, after costs; quantstats takes days instead.
     """
     gains, losses = float(realized[realized > 0].sum()), float(-realized[realized < 0].sum())
     return float(measures.ratio(np.asarray(gains), np.asarray(losses)))

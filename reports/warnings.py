@@ -56,10 +56,8 @@ def few_trades(metrics: Metrics) -> str | None:
     """Say that there are fewer than `ENOUGH_TRADES` closing trades, if there are any trades."""
     if not metrics.n_fills or metrics.n_closed >= ENOUGH_TRADES:
         return None
-    return (
-        f"only {metrics.n_closed} trades closed or reduced a position: below {ENOUGH_TRADES} the hit rate and the "
-        "ratios are mostly luck"
-    )
+    many = f"only {metrics.n_closed} trades" if metrics.n_closed else "no trade"
+    return f"{many} closed or reduced a position: below {ENOUGH_TRADES} the hit rate and the ratios are mostly luck"
 
 
 def one_trade(profit: float, trips: pd.DataFrame, currency: str) -> str | None:

@@ -74,7 +74,7 @@ def test_two_trades_by_hand():
     causes = pd.DataFrame(
         [
             (1, "sanctions", "chip_sale_ban", "direct", 0.6),
-            (1, "ai_models", None, "exposure", 0.2),
+            (1, "ai_models", "no event recognised", "exposure", 0.2),
             (3, "localization", "procurement", "direct", 0.5),
             (4, "sanctions", "relaxation", "direct", 0.9),  # a sale: it changes nothing
         ],
@@ -123,7 +123,7 @@ def test_a_fill_that_turns_a_position_ends_one_and_begins_another():
     causes = pd.DataFrame(
         [
             (1, "sanctions", "x", "direct", 0.0),
-            (1, "none", "x", "direct", 0.0),
+            (1, "no theme", "x", "direct", 0.0),
             (2, "ai_models", "y", "exposure", -0.3),
         ],
         columns=list(NOBODY),
@@ -251,10 +251,13 @@ def test_every_table_of_a_random_run_adds_up_to_the_cent(world, seed, fill, engi
         assert table["other"].sum() == pytest.approx(
             report.metrics.dividends - report.metrics.costs["borrow"], abs=0.011
         )
-    assert set(report.attribution.loc[report.attribution["by"] == "via", "line"]) >= {"direct", "exposure"}
+    lines = report.attribution.groupby("by")["line"].agg(set)
+    assert lines["via"] >= {"direct", "exposure", "no headline behind it"}
+    assert lines["theme"] >= {"ai_models", "localization", "sanctions", "no theme"}
+    assert lines["event"] >= {"capex", "chip_sale_ban", "no event recognised"}
     made, without_split = _by_cash(report)
     issuers = report.attribution[report.attribution["by"] == "issuer"].set_index("line")["total"]
     assert issuers[without_split].tolist() == pytest.approx([made[name] for name in without_split], abs=0.05)
     if low < 0:
-        assert set(report.attribution.loc[report.attribution["by"] == "side", "line"]) >= {"long", "short"}
+        assert lines["side"] >= {"long", "short"}
     json.dumps(report.attribution.to_dict("records"), allow_nan=False)

@@ -12,6 +12,7 @@ from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import five_figures, verdict
 from chipwire.reports.collect import collect, metrics_of, monthly_returns, resolve_run
+from chipwire.reports.summary import RunSummary
 
 RUN = "0a1b2c3d4e5f"
 SETTINGS = {"capital": 1000.0, "currency": "USD", "benchmarks": ["SPY", "HSTECH", "QQQ", "NOSUCH"]}
@@ -221,6 +222,19 @@ def test_the_answer_is_a_sentence_and_five_figures(warehouse):
     assert figures["SPY return"] == "+4.0%"
     assert figures["Max drawdown"] == "-28.0%"
     assert len(figures) == 5
+
+
+def test_the_terminal_shows_twelve_figures_and_json_all(warehouse):
+    _run(warehouse, settings=SETTINGS | {"benchmarks": ["SPY"]})
+    _equity(warehouse, [1000.0, 1250.0, 900.0])
+    _bars(warehouse, "SPY", {date(2024, 6, 28): 100.0, DAYS[2]: 104.0})
+    summary = RunSummary(report := collect(warehouse, "latest"))
+    assert summary.figures[:5] == five_figures(report)
+    assert len(summary.figures) == 12
+    assert dict(summary.figures)["Beta to SPY"] == "n/a"
+    content = json.loads(summary.as_json())
+    assert content["benchmarks"]["SPY"]["alpha"] == {"value": None, "error": None, "t": None, "p": None}
+    assert content["attribution"]["side"] == {"not explained": -100.0}
 
 
 def test_a_run_without_trades_or_benchmarks(warehouse):

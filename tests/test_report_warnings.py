@@ -51,6 +51,7 @@ def test_nothing_is_said_of_a_sound_result(metrics):
 def test_few_trades(metrics):
     assert few_trades(dataclasses.replace(metrics, n_closed=ENOUGH_TRADES)) is None
     assert "only 29 trades" in (few_trades(dataclasses.replace(metrics, n_closed=29)) or "")
+    assert (few_trades(dataclasses.replace(metrics, n_closed=0)) or "").startswith("no trade closed")
     assert few_trades(dataclasses.replace(metrics, n_fills=0, n_closed=0)) is None  # the verdict says that
 
 
