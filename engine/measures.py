@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 DAYS_A_YEAR = 365.25
 TRADING_DAYS_A_YEAR = 252
+TAIL = 0.05
+"""Part of the days that value at risk and expected shortfall speak of: one in twenty."""
 _A_YEAR = math.sqrt(TRADING_DAYS_A_YEAR)
 
 
@@ -82,6 +84,54 @@ def sortino_ratio(returns: Floats) -> Floats:
     return ratio(_mean(returns), downside) * _A_YEAR
 
 
+def value_at_risk(returns: Floats, level: float = TAIL) -> Floats:
+    """Return the historical value at risk: the daily return that the part `level` of the days falls short of.
+
+    A fraction, below 0 for a loss, as drawdowns are. The quantile lies at place ``(n - 1) * level`` of the sorted
+    returns, counted from 0, between two of them in proportion (type 7 of R. J. Hyndman and Y. Fan, "Sample Quantiles
+    in Statistical Packages", American Statistician 50 (1996)). quantstats' figure is another one: the quantile of a
+    normal distribution. NaN for fewer than ``1 / level`` returns or any NaN.
+    """
+    if returns.shape[-1] < 1 / level:
+        return np.full(returns.shape[:-1], np.nan)
+    return np.asarray(np.quantile(returns, level, axis=-1), dtype=np.float64)
+
+
+def expected_shortfall(returns: Floats, level: float = TAIL) -> Floats:
+    """Return the historical expected shortfall: the mean of the daily returns up to `value_at_risk`.
+
+    A fraction, below 0 for a loss: the mean of the ``floor((n - 1) * level) + 1`` lowest returns. P. Artzner and
+    others, "Coherent Measures of Risk", Mathematical Finance 9 (1999), weigh the last of them by what is missing of
+    ``n * level``; the difference vanishes with n. NaN for fewer than ``1 / level`` returns or any NaN.
+    """
+    days = returns.shape[-1]
+    if days < 1 / level:
+        return np.full(returns.shape[:-1], np.nan)
+    lowest = np.sort(returns, axis=-1)[..., : int((days - 1) * level) + 1]
+    known = ~np.isnan(returns).any(axis=-1)
+    return np.asarray(np.where(known, np.ascontiguousarray(lowest).mean(axis=-1), np.nan), dtype=np.float64)
+
+
+def skewness(returns: Floats) -> Floats:
+    """Return the third central moment of daily returns over the 3/2 power of the second.
+
+    Both are means over n (Fisher's g1). pandas, quantstats and spreadsheets give the estimate that is unbiased for a
+    normal distribution, ``g1 * sqrt(n * (n - 1)) / (n - 2)``. NaN for fewer than three returns, no variation or any
+    NaN. D. N. Joanes and C. A. Gill, "Comparing Measures of Sample Skewness and Kurtosis", The Statistician 47
+    (1998).
+    """
+    return _moment(returns, 3)
+
+
+def excess_kurtosis(returns: Floats) -> Floats:
+    """Return the fourth central moment of daily returns over the square of the second, less 3.
+
+    Both are means over n (Fisher's g2); a normal distribution has 0. pandas and quantstats give
+    ``((n + 1) * g2 + 6) * (n - 1) / ((n - 2) * (n - 3))``. NaN and source as in `skewness`.
+    """
+    return np.asarray(_moment(returns, 4) - 3, dtype=np.float64)
+
+
 def drawdowns(curves: Floats) -> Floats:
     """Return each value over the running maximum, less 1: fractions <= 0, as long as the curves."""
     return np.asarray(curves / np.maximum.accumulate(curves, axis=-1) - 1, dtype=np.float64)
@@ -111,11 +161,34 @@ def turnover(traded: Floats, mean_equity: Floats, years: float) -> Floats:
 
 
 def mean_exposure(gross: Floats, equity: Floats) -> Floats:
-    """Return the mean over days of gross position value over equity; days with equity <= 0 are left out."""
+    """Return the mean over days of position value over equity; days with equity <= 0 are left out.
+
+    With gross values, sums of sizes, it is the mean leverage; with net values, longs less shorts, the net exposure.
+    NaN where no day is left.
+    """
     held = equity > 0
     days = held.sum(axis=-1)
     part = np.divide(gross, equity, out=np.zeros(equity.shape), where=held)
     return np.asarray(part.sum(axis=-1) / np.where(days > 0, days, np.nan), dtype=np.float64)
+
+
+def time_in_market(gross: Floats) -> Floats:
+    """Return the share of days that end with a position: gross value above zero; NaN without a day."""
+    if not gross.shape[-1]:
+        return np.full(gross.shape[:-1], np.nan)
+    return np.asarray((gross > 0).mean(axis=-1), dtype=np.float64)
+
+
+def max_leverage(gross: Floats, equity: Floats) -> Floats:
+    """Return the highest gross position value over equity at a day's end.
+
+    Days with equity <= 0 are left out; NaN where there is no other. Prices move after an order, so that it can lie
+    above the leverage that orders are held to.
+    """
+    held = equity > 0
+    part = np.divide(gross, equity, out=np.full(equity.shape, -np.inf), where=held)
+    highest = part.max(axis=-1, initial=-np.inf)
+    return np.asarray(np.where(held.any(axis=-1), highest, np.nan), dtype=np.float64)
 
 
 def ratio(above: Floats, below: Floats) -> Floats:
@@ -134,3 +207,13 @@ def _deviation(returns: Floats) -> Floats:
     if returns.shape[-1] < 2:
         return np.full(returns.shape[:-1], np.nan)
     return np.asarray(np.std(returns, axis=-1, ddof=1), dtype=np.float64)
+
+
+def _moment(returns: Floats, power: int) -> Floats:
+    if returns.shape[-1] < 3:
+        return np.full(returns.shape[:-1], np.nan)
+    apart = returns - np.mean(returns, axis=-1, keepdims=True)
+    variance = np.mean(apart**2, axis=-1)
+    # As in `ratio`: a spread of rounding errors alone is no spread.
+    spread = np.where(variance > 1e-30, variance, np.nan)
+    return np.asarray(np.mean(apart**power, axis=-1) / spread ** (power / 2), dtype=np.float64)

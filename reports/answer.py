@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-from chipwire.reports.collect import Benchmark, RunReport
+from chipwire.reports.benchmarks import Benchmark
+from chipwire.reports.collect import RunReport
 from chipwire.reports.values import MISSING, money, number, percent
-
-ENOUGH_TRADES = 30
-"""Closed trades below which a hit rate says nothing: its standard error is still 9 points of per cent at
-30."""
+from chipwire.reports.warnings import ENOUGH_TRADES as ENOUGH_TRADES  # the page says it too
 
 
 def first_benchmark(report: RunReport) -> Benchmark | None:

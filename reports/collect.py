@@ -14,13 +14,17 @@ from typing import Any
 
 import pandas as pd
 
+from chipwire.data.calendars import sessions
 from chipwire.data.errors import BadParameter, ChipwireError, NothingToDo, UnknownName
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.measures import drawdowns
 from chipwire.engine.settings import stored_settings
-from chipwire.reports.metrics import Metrics, summary, total_return, with_capital
+from chipwire.reports.attribution import attribute
+from chipwire.reports.benchmarks import Benchmark, value_benchmarks
+from chipwire.reports.metrics import Metrics, summary, with_capital
 from chipwire.reports.signal_quality import SignalQuality, quality_of_run
+from chipwire.reports.warnings import Gap, warn_of_result
 
 STALE_AFTER_DAYS = 10
 """A benchmark whose last bar is older than this at the run's end is said to be stale (the longest holidays of
@@ -54,35 +58,15 @@ class RunInfo:
         """ISO code of the base currency."""
         return str(self.settings["currency"])
 
+    @property
+    def interval(self) -> str:
+        """Of the bars traded on."""
+        return str(self.settings.get("interval", "1d"))
 
-@dataclass(frozen=True)
-class Benchmark:
-    """Buying an instrument with the whole capital at the start and holding it, without costs.
-
-    Attributes
-    ----------
-    instrument, name, currency : str
-        As in the universe.
-    basis : str
-        Whether dividends are inside: which price was used.
-    values : tuple of float
-        Base currency on the days of `RunReport.days`, rebased to the capital; NaN before its first bar.
-    total_return : float
-        Over those values, from the first that is there.
-    starts_on : date or None
-        First day with a value where that is later than the run's start, else None.
-    last_session : date
-        Of its last bar used; the last close is carried forward from there.
-    """
-
-    instrument: str
-    name: str
-    currency: str
-    basis: str
-    values: tuple[float, ...]
-    total_return: float
-    starts_on: date | None
-    last_session: date
+    @property
+    def participation(self) -> float:
+        """Largest part of a bar's volume that an order could take; NaN where it was not stored."""
+        return float(self.settings.get("participation", math.nan))
 
 
 @dataclass(frozen=True)
@@ -103,6 +87,8 @@ class RunReport:
         ``equity``, ``unfilled`` and ``positions`` as in the warehouse; ``fills``, ``causes`` and ``costs``
         as in the .sql files beside this module; ``reasons`` counts unfilled orders. Instants are UTC without
         a zone.
+    attribution : DataFrame
+        Where the profit came from, see `chipwire.reports.attribution.Attribution`.
     warnings : tuple of str
         The engine's and those about the report's own input.
     quality : SignalQuality or None
@@ -124,6 +110,7 @@ class RunReport:
     reasons: pd.DataFrame
     costs: pd.DataFrame
     positions: pd.DataFrame
+    attribution: pd.DataFrame
     warnings: tuple[str, ...]
     quality: SignalQuality | None
 
@@ -222,8 +209,15 @@ def metrics_of(warehouse: Warehouse, run_id: str) -> Metrics:
         The run has no day of equity.
     """
     run = run_info(warehouse, run_id)
-    equity, fills, unfilled = _ledger(warehouse, run_id)
-    return summary(equity, fills, unfilled, run.capital)
+    return _summary(warehouse, run, *_ledger(warehouse, run_id))
+
+
+def _summary(
+    warehouse: Warehouse, run: RunInfo, equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame
+) -> Metrics:
+    asked: dict[str, object] = {"run": run.run_id, "interval": run.interval}
+    orders = warehouse.frame(load_sql("chipwire.reports", "orders.sql"), asked)
+    return summary(equity, fills, unfilled, orders, run.capital, run.participation)
 
 
 def _ledger(warehouse: Warehouse, run_id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -245,57 +239,6 @@ def monthly_returns(days: Sequence[date], curve: Sequence[float]) -> pd.DataFram
         rows.append((year, month, value / before - 1 if before > 0 else math.nan))
         before = value
     return pd.DataFrame(rows, columns=["year", "month", "return"])
-
-
-# --- benchmarks ------------------------------------------------------------------------------------------
-
-
-def _benchmark(
-    warehouse: Warehouse, universe: Universe, symbol: str, run: RunInfo, days: Sequence[date]
-) -> Benchmark | str:
-    """Value one benchmark, or say why that cannot be done."""
-    known = universe.instruments.get(symbol)
-    if known is None:
-        return "not in the universe"
-    asked: dict[str, object] = {"instrument": symbol, "currency": known.currency, "base": run.currency}
-    frame = warehouse.frame(
-        load_sql("chipwire.reports", "benchmark.sql"), asked, days=pd.DataFrame({"day": pd.to_datetime(days)})
-    )
-    frame = _with_dates(frame)
-    if frame["close"].isna().all():
-        return "no daily bars in the warehouse"
-    # Adjusted and plain closes do not mix in one series.
-    adjusted = bool(frame.loc[frame["close"].notna(), "adj_close"].notna().all())
-    local = frame["adj_close" if adjusted else "close"]
-    in_base = (local * frame["fx"]).to_numpy(dtype=float)
-    there = [number for number, value in enumerate(in_base) if math.isfinite(value)]
-    if not there:
-        return f"no FX rate between {known.currency} and {run.currency}"
-    values = in_base / in_base[there[0]] * run.capital
-    full = adjusted or bool((frame["adjustment"].dropna() == "split+dividend").all())
-    return Benchmark(
-        instrument=symbol,
-        name=known.name,
-        currency=known.currency,
-        basis="dividends included" if full else "dividends not included",
-        values=tuple(float(value) for value in values),
-        total_return=total_return(values[there[0] :]),
-        starts_on=days[there[0]] if there[0] else None,
-        last_session=frame["session"].dropna().iloc[-1],
-    )
-
-
-def _benchmarks(
-    warehouse: Warehouse, universe: Universe, run: RunInfo, days: Sequence[date]
-) -> tuple[tuple[Benchmark, ...], tuple[tuple[str, str], ...]]:
-    found, missing = [], []
-    for symbol in dict.fromkeys(map(str, run.settings.get("benchmarks", []))):
-        result = _benchmark(warehouse, universe, symbol, run, days)
-        if isinstance(result, str):
-            missing.append((symbol, result))
-        else:
-            found.append(result)
-    return tuple(found), tuple(missing)
 
 
 # --- all of it -------------------------------------------------------------------------------------------
@@ -335,6 +278,16 @@ def _quality(warehouse: Warehouse, universe: Universe, run: RunInfo) -> tuple[Si
         return None, (f"the quality of the signals is not measured: {error}",)
 
 
+def _gaps(warehouse: Warehouse, run: RunInfo, first: date, last: date) -> list[Gap]:
+    """Count the sessions on which the instruments traded have no bar."""
+    asked: dict[str, object] = {"run": run.run_id, "interval": run.interval, "first": first, "last": last}
+    found = []
+    for name, venue, since, until, present in warehouse.rows(load_sql("chipwire.reports", "gaps.sql"), asked):
+        expected = len(sessions(venue, since, until)) if since <= until else 0
+        found.append(Gap(name, max(expected - present, 0), expected))
+    return found
+
+
 def collect(
     warehouse: Warehouse, run_ref: str, universe: Universe | None = None, *, quality: bool = True
 ) -> RunReport:  # fmt: skip
@@ -355,14 +308,20 @@ def collect(
     """
     run = run_info(warehouse, resolve_run(warehouse, run_ref))
     equity, ledger, unfilled = _ledger(warehouse, run.run_id)
-    metrics = summary(equity, ledger, unfilled, run.capital)
-    days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
+    metrics = _summary(warehouse, run, equity, ledger, unfilled)
     universe = universe or load_universe()
-    benchmarks, missing = _benchmarks(warehouse, universe, run, days)
-    measured, unmeasured = _quality(warehouse, universe, run) if quality else (None, ())
+    days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
+    asked = list(map(str, run.settings.get("benchmarks", [])))
+    benchmarks, missing = value_benchmarks(warehouse, universe, asked, run.currency, days, curve)
     named: dict[str, object] = {"run": run.run_id}
     causes = warehouse.frame(load_sql("chipwire.reports", "causes.sql"), named)
+    positions = _table(warehouse, "position", "day, instrument", run.run_id)
+    behind = warehouse.frame(load_sql("chipwire.reports", "attribution.sql"), named)
+    issuers = {symbol: known.issuer for symbol, known in universe.instruments.items()}
+    divided = attribute(equity, ledger, positions, behind, issuers, run.capital)
+    gaps = _gaps(warehouse, run, metrics.first_day, metrics.last_day)
     counts = unfilled.groupby("reason").size().rename("orders").reset_index()
+    measured, unmeasured = _quality(warehouse, universe, run) if quality else (None, ())
     return RunReport(
         run=run,
         metrics=metrics,
@@ -378,7 +337,13 @@ def collect(
         unfilled=unfilled,
         reasons=counts.sort_values(["orders", "reason"], ascending=[False, True], ignore_index=True),
         costs=warehouse.frame(load_sql("chipwire.reports", "costs.sql"), named | {"base": run.currency}),
-        positions=_table(warehouse, "position", "day, instrument", run.run_id),
-        warnings=(*_warnings(run, benchmarks, missing, metrics.last_day), *unmeasured, *_hindsight(run, causes)),
+        positions=positions,
+        attribution=divided.table,
+        warnings=(
+            *_warnings(run, benchmarks, missing, metrics.last_day),
+            *warn_of_result(metrics, divided.trips, gaps, run.currency),
+            *unmeasured,
+            *_hindsight(run, causes),
+        ),
         quality=measured,
     )

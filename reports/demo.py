@@ -14,6 +14,7 @@ from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import run_backtest
 from chipwire.engine.settings import Settings
+from chipwire.reports.answer import five_figures
 from chipwire.reports.collect import collect
 from chipwire.reports.console import Console
 from chipwire.reports.exports import Source, write_report
@@ -60,7 +61,7 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         report, source = collect(warehouse, run.run_id, universe), Source(warehouse, universe)
         written = write_report(report, {"html", "json", "csv"}, out, force=True, source=source)
     page = next(path for path in written if path.suffix == ".html")
-    return summary.figures, page
+    return five_figures(summary.report), page
 
 
 def take_in(warehouse: Warehouse, universe: Universe, console: Console) -> None:

@@ -33,7 +33,7 @@ from chipwire.reports.collect import RunReport
 from chipwire.reports.values import csv_cell, plain
 
 SCHEMA_VERSION = 2
-TABLES = ("fills", "positions", "equity", "unfilled", "lineage")
+TABLES = ("fills", "positions", "equity", "unfilled", "attribution", "lineage")
 _CAUSE_COLUMNS = (
     "headline_id", "title", "source", "url", "published_at", "published_precision", "available_at", "issuer",
     "theme", "strength", "relation", "p_negative", "p_neutral", "p_positive", "event", "model_id",
@@ -150,6 +150,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "unfilled_reasons": _records(report.reasons),
         "costs": _records(report.costs),
         "positions": _records(report.positions),
+        "attribution": _records(report.attribution),
         "warnings": list(report.warnings),
         "signal_quality": None if report.quality is None else report.quality.as_json(),
     }
@@ -257,6 +258,7 @@ def tables(report: RunReport, source: Source | None) -> dict[str, pd.DataFrame]:
         "positions": report.positions,
         "equity": report.equity.assign(drawdown=report.drawdown[1:], **marks),
         "unfilled": report.unfilled,
+        "attribution": report.attribution,
     }
     if source:
         from chipwire.reports.lineage import fates, load_run_data

@@ -2,7 +2,8 @@
 
 Conventions: a *curve* is the equity at UTC day ends with the starting capital in front, so ``curve[0]`` is
 the capital on the day before the first day. Measures of curves live in `chipwire.engine.measures`, where sweeps
-compute them of many curves at once. Returns and ratios are plain fractions (0.05 is 5 %), the
+compute them of many curves at once, those of trades in `chipwire.reports.trade_measures`, and those against a
+benchmark in `chipwire.reports.benchmark_measures`. Returns and ratios are plain fractions (0.05 is 5 %), the
 risk-free rate and the target return are zero, and a measure that its input cannot give is NaN, never a guess.
 """
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from chipwire.engine import measures
 from chipwire.engine.measures import daily_returns, drawdowns, years_between
+from chipwire.reports.trade_measures import capacity, closing_fills, hit_rate, profit_factor, turnover
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +63,14 @@ class Metrics:
         Length of the run, see `years_between`.
     capital, final_equity : float
         Base currency, at the start and at the end.
+    value_at_risk, expected_shortfall : float
+        Of one day, historical, of one day in twenty (`measures.TAIL`): below 0 for a loss.
+    mean_exposure, mean_net_exposure, max_leverage : float
+        Of equity, at days' ends: mean sum of sizes of all positions, which is the mean leverage; mean of longs less
+        shorts; highest sum of sizes.
+    capacity, median_capacity : float
+        Base currency: starting capital at which one order in twenty, and every other order, would have reached the
+        largest part of the bar's volume allowed; see `chipwire.reports.trade_measures.capacity`.
     n_fills : int
         Fills at auctions and forced closings; share changes by splits are not counted.
     n_closed : int
@@ -84,10 +94,19 @@ class Metrics:
     sortino: float
     max_drawdown: Drawdown
     calmar: float
+    value_at_risk: float
+    expected_shortfall: float
+    skewness: float
+    excess_kurtosis: float
     hit_rate: float
     profit_factor: float
     turnover: float
     mean_exposure: float
+    mean_net_exposure: float
+    time_in_market: float
+    max_leverage: float
+    capacity: float
+    median_capacity: float
     costs: Mapping[str, float]
     costs_of_gross_profit: float
     costs_of_equity: float
@@ -162,50 +181,7 @@ def calmar_ratio(yearly: float, depth: float) -> float:
     return _ratio(yearly, abs(depth))
 
 
-# --- trades ----------------------------------------------------------------------------------------------
-
-
-def closing_fills(instruments: Sequence[str], shares: Sequence[int]) -> NDArray[np.bool_]:
-    """Say which fills, in their order, go against the position held before them.
-
-    Parameters
-    ----------
-    instruments : sequence of str
-        Of each fill.
-    shares : sequence of int
-        Signed, bought positive; share changes by splits belong in the sequence.
-    """
-    held: dict[str, int] = {}
-    closing = np.zeros(len(shares), dtype=np.bool_)
-    for number, (instrument, bought) in enumerate(zip(instruments, shares, strict=True)):
-        before = held.get(instrument, 0)
-        closing[number] = before * bought < 0
-        held[instrument] = before + bought
-    return closing
-
-
-def hit_rate(realized: Floats) -> float:
-    """Return the share of closing fills with a profit after costs; a zero is no hit; NaN without any."""
-    return float(np.mean(realized > 0)) if len(realized) else math.nan
-
-
-def profit_factor(realized: Floats) -> float:
-    """Return the sum of profits over the size of the sum of losses; NaN without a loss."""
-    return _ratio(float(realized[realized > 0].sum()), float(-realized[realized < 0].sum()))
-
-
-def turnover(traded: Floats, equity: Floats, years: float) -> float:
-    """Return how many times a year the portfolio was turned over; `traded` holds each fill's value.
-
-    See `measures.turnover`; NaN without equity.
-    """
-    mean = float(np.mean(equity)) if len(equity) else 0.0
-    return float(measures.turnover(np.asarray(np.abs(traded).sum()), np.asarray(mean), years))
-
-
-def mean_exposure(gross: Floats, equity: Floats) -> float:
-    """Return the mean over days of gross position value over equity; see `measures.mean_exposure`."""
-    return float(measures.mean_exposure(gross, equity))
+# --- costs -----------------------------------------------------------------------------------------------
 
 
 def costs_by_kind(fills: pd.DataFrame, borrow: Floats) -> dict[str, float]:
@@ -234,7 +210,14 @@ def with_capital(days: Sequence[date], equity: Floats, capital: float) -> tuple[
     return front + list(days), np.concatenate(([capital], np.asarray(equity, dtype=np.float64)))
 
 
-def summary(equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, capital: float) -> Metrics:
+def summary(
+    equity: pd.DataFrame,
+    fills: pd.DataFrame,
+    unfilled: pd.DataFrame,
+    orders: pd.DataFrame,
+    capital: float,
+    participation: float,
+) -> Metrics:
     """Compute every figure of a run.
 
     Parameters
@@ -242,8 +225,12 @@ def summary(equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, c
     equity, fills, unfilled : DataFrame
         Rows of the run in the warehouse's tables of these names, in the order of their keys;
         ``equity["day"]`` holds `datetime.date`. At least one day of equity.
+    orders : DataFrame
+        Shares and bar volume of each order, as ``orders.sql`` gives them.
     capital : float
         Base currency at the start.
+    participation : float
+        Largest part of a bar's volume that an order could take; NaN where it is not known.
     """
     first, last = equity["day"].iloc[0], equity["day"].iloc[-1]
     values = equity["equity"].to_numpy(dtype=np.float64)
@@ -258,7 +245,10 @@ def summary(equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, c
     realized = fills["realized"].to_numpy(dtype=np.float64)[closing & trades]
     traded = (fills["shares"] * fills["price"] * fills["fx"]).to_numpy(dtype=np.float64)[trades]
     nothing = (unfilled["filled"] == 0).to_numpy(dtype=np.bool_)
-    gross = float(curve[-1] - curve[0]) + costs["total"]
+    earned = float(curve[-1] - curve[0]) + costs["total"]
+    gross = equity["gross"].to_numpy(dtype=np.float64)
+    net = values - equity["cash"].to_numpy(dtype=np.float64)
+    sizes = orders["shares"].to_numpy(dtype=np.float64), orders["volume"].to_numpy(dtype=np.float64)
     return Metrics(
         first_day=first,
         last_day=last,
@@ -273,12 +263,21 @@ def summary(equity: pd.DataFrame, fills: pd.DataFrame, unfilled: pd.DataFrame, c
         sortino=sortino_ratio(returns),
         max_drawdown=deepest,
         calmar=calmar_ratio(yearly, deepest.depth),
+        value_at_risk=float(measures.value_at_risk(returns)),
+        expected_shortfall=float(measures.expected_shortfall(returns)),
+        skewness=float(measures.skewness(returns)),
+        excess_kurtosis=float(measures.excess_kurtosis(returns)),
         hit_rate=hit_rate(realized),
         profit_factor=profit_factor(realized),
         turnover=turnover(traded, values, years),
-        mean_exposure=mean_exposure(equity["gross"].to_numpy(dtype=np.float64), values),
+        mean_exposure=float(measures.mean_exposure(gross, values)),
+        mean_net_exposure=float(measures.mean_exposure(net, values)),
+        time_in_market=float(measures.time_in_market(gross)),
+        max_leverage=float(measures.max_leverage(gross, values)),
+        capacity=capacity(capital, participation, *sizes),
+        median_capacity=capacity(capital, participation, *sizes, crowded=0.5),
         costs=costs,
-        costs_of_gross_profit=costs["total"] / gross if gross > 0 else math.nan,
+        costs_of_gross_profit=costs["total"] / earned if earned > 0 else math.nan,
         costs_of_equity=costs["total"] / float(np.mean(values)) if np.mean(values) > 0 else math.nan,
         dividends=float(equity["dividends"].sum()),
         n_fills=int(trades.sum()),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
-from chipwire.reports.answer import five_figures, verdict
+from chipwire.reports.answer import first_benchmark, five_figures, verdict
 from chipwire.reports.collect import RunReport, collect
+from chipwire.reports.values import MISSING, money, number, percent, plain
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class RunSummary:
 
     @property
     def figures(self) -> list[tuple[str, str]]:
-        """Label and value of the five figures."""
-        return five_figures(self.report)
+        """Label and value of the five figures and of those that say how far to trust them; at most twelve."""
+        return [*five_figures(self.report), *further_figures(self.report)]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -45,12 +46,46 @@ class RunSummary:
             "data_fingerprint": run.data_fingerprint,
             "model": {"id": run.model_id, "name": run.model_name} if run.model_id else None,
             "metrics": self.report.metrics.as_json(),
-            "benchmarks": {mark.instrument: mark.total_return for mark in benchmarks},
+            "benchmarks": {
+                mark.instrument: {"total_return": mark.total_return, **asdict(mark.measures)} for mark in benchmarks
+            },
+            "attribution": _nested(self.report),
             "unfilled": dict(self.report.reasons.itertuples(index=False, name=None)),
             "verdict": self.sentence,
             "warnings": list(self.warnings),
         }
-        return json.dumps(content, indent=2, ensure_ascii=False)
+        return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def further_figures(report: RunReport) -> list[tuple[str, str]]:
+    """Return label and value of the figures below the first five; estimates with their standard error."""
+    metrics, mark = report.metrics, first_benchmark(report)
+    figures = [
+        ("Annual return", percent(metrics.annual_return)),
+        ("Annual volatility", percent(metrics.annual_volatility, signed=False)),
+        ("Hit rate", percent(metrics.hit_rate, signed=False)),
+        ("Time in market", percent(metrics.time_in_market, signed=False)),
+        ("Capacity", money(metrics.capacity, report.run.currency)),
+    ]
+    if mark:
+        alpha, beta = mark.measures.alpha, mark.measures.beta
+        figures += [
+            (f"Alpha to {mark.instrument}", _estimate(percent(alpha.value), percent(alpha.error, signed=False))),
+            (f"Beta to {mark.instrument}", _estimate(number(beta.value), number(beta.error))),
+        ]
+    return figures
+
+
+def _estimate(value: str, error: str) -> str:
+    return value if value == MISSING else f"{value} +/- {error}"
+
+
+def _nested(report: RunReport) -> dict[str, dict[str, float]]:
+    """Return the total of each line of each table of the attribution."""
+    found: dict[str, dict[str, float]] = {}
+    for by, line, total in report.attribution[["by", "line", "total"]].itertuples(index=False, name=None):
+        found.setdefault(by, {})[line] = total
+    return found
 
 
 def summarize(warehouse: Warehouse, run_id: str, universe: Universe) -> RunSummary:
@@ -68,11 +103,11 @@ def list_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Return the stored runs, the latest last, with their main figures."""
     rows = warehouse.rows("SELECT run_no, run_id, strategy, settings, metrics FROM run ORDER BY run_no")
     listed = []
-    for number, run_id, strategy, settings_text, metrics_text in rows:
+    for run_no, run_id, strategy, settings_text, metrics_text in rows:
         settings, metrics = json.loads(settings_text), json.loads(metrics_text)
         listed.append(
             {
-                "run_no": number,
+                "run_no": run_no,
                 "run_id": run_id,
                 "strategy": strategy,
                 "start": settings["start"],

@@ -33,6 +33,8 @@ SIGNAL_TABLES = {
     "signal": "headline_id issuer theme model_id linker available_at via value relevance novelty theme_weight "
     "half_life_days",
 }
+ROUGH = {"NVDA": 100.0, "AMD": 60.0, "688981.SS": 50.0, "510300.SS": 4.0, "0981.HK": 16.0, "0700.HK": 300.0}
+"""Instruments of `rough_world` and their first prices."""
 DEEP = 1e12  # a volume in which no order of a test is more than a drop
 
 
@@ -208,6 +210,51 @@ class World:
     def run(self, strategy, given, **options):
         """Run and store."""
         return run_backtest(self.warehouse, UNIVERSE, strategy, given, **options)
+
+
+def rough_world(world, seed, symbols=tuple(ROUGH), start="2024-01-02", end="2024-04-30"):
+    """Random walks with gaps, dead days, limit days, thin volume, actions and moving FX; AMD may end early."""
+    rng = np.random.default_rng(seed)
+    for symbol in symbols:
+        stop = "2024-03-11" if symbol == "AMD" and rng.random() < 0.5 else end
+        days = world.sessions(symbol, "2023-12-01", stop)
+        steps = rng.normal(0.0, 0.03, 2 * len(days))
+        if symbol.endswith(".SS"):  # some sessions close at the limit, and some open there
+            fraction = 0.2 if symbol.startswith("688") else 0.1
+            jumps = rng.random(2 * len(days)) < 0.05
+            steps[jumps] = np.log1p(rng.choice([-fraction, fraction], jumps.sum()))
+        path = ROUGH[symbol] * np.exp(np.cumsum(steps))
+        there = [i for i in range(len(days)) if rng.random() > 0.05 or days[i] < start]
+        bars = {days[i]: (round(float(path[2 * i]), 2), round(float(path[2 * i + 1]), 2)) for i in there}
+        volume = {s: float(rng.choice([0.0, 20_000.0, 1e6, 1e9], p=[0.05, 0.15, 0.4, 0.4])) for s in bars}
+        world.bars(symbol, bars, volume=volume)
+        for day in rng.choice(world.sessions(symbol, start, end), 2, replace=False):
+            kind = str(rng.choice(["split", "dividend"]))
+            value = float(rng.choice([0.3, 1.5, 10.0])) if kind == "split" else ROUGH[symbol] / 100
+            world.action(symbol, str(day), kind, value)
+    dates = pd.date_range("2023-11-20", end).astype(str)
+    for currency, rate in (("CNY", 7.1), ("HKD", 7.8)):
+        world.fx(currency, {d: rate * float(np.exp(rng.normal(0, 0.01))) for d in dates})
+    return world
+
+
+def random_weights(seed, low=-0.6, often=0.5, gross=1.0):
+    """Return a function that makes a strategy of random weights, negative ones from `low` on."""
+
+    def make():
+        rng = np.random.default_rng(seed)
+
+        def plan(view):
+            if rng.random() < often:
+                return None
+            names = [name for name in view.instruments if rng.random() > 0.2]
+            raw = rng.uniform(low, 1.0, len(names)) * (rng.random(len(names)) > 0.2)
+            total = max(1.0, np.abs(raw).sum()) / gross
+            return dict(zip(names, raw / total, strict=True))
+
+        return Script(plan)
+
+    return make
 
 
 @pytest.fixture(scope="module")

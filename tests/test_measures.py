@@ -16,7 +16,10 @@ curves = st.integers(0, 2**32 - 1).map(
     lambda seed: 1e6 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.02, (7, 211)), axis=1))
 )
 OF_CURVES = (measures.total_return, measures.drawdowns, measures.max_depth, measures.daily_returns)
-OF_RETURNS = (measures.annual_volatility, measures.sharpe_ratio, measures.sortino_ratio)
+OF_RETURNS = (
+    measures.annual_volatility, measures.sharpe_ratio, measures.sortino_ratio, measures.value_at_risk,
+    measures.expected_shortfall, measures.skewness, measures.excess_kurtosis,
+)  # fmt: skip
 
 
 @given(curves)
@@ -51,4 +54,8 @@ def test_each_configuration_has_its_own_nan():
     assert measures.mean_exposure(np.array([[50.0, 9.0], [1.0, 1.0]]), np.array([[100.0, 0.0], [-1.0, 0.0]])).tolist()[
         0
     ] == pytest.approx(0.5)
+    assert measures.max_leverage(np.array([[50.0, 9.0], [1.0, 1.0]]), np.array([[100.0, 6.0], [-1.0, 0.0]])).tolist()[
+        0
+    ] == pytest.approx(1.5)
+    assert measures.time_in_market(np.array([[50.0, 0.0], [0.0, 0.0]])).tolist() == [0.5, 0.0]
     assert np.isnan(measures.turnover(np.array([1.0, 1.0]), np.array([0.0, 2.0]), 0.5)).tolist() == [True, False]

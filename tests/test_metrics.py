@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chipwire.reports import metrics
+from chipwire.engine import measures
+from chipwire.reports import metrics, trade_measures
 
 CURVE = np.array([100.0, 110.0, 99.0, 99.0, 121.0, 115.0])
 DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(len(CURVE))]
@@ -69,10 +70,20 @@ def test_drawdown_is_the_worst_over_all_pairs_of_days(values):
         (metrics.sharpe_ratio(np.array([0.1, math.nan, 0.2])), "a return that is not known"),
         (metrics.sortino_ratio(np.array([0.1, 0.2])), "no loss"),
         (metrics.calmar_ratio(0.1, 0.0), "no drawdown"),
-        (metrics.hit_rate(np.array([])), "nothing closed"),
-        (metrics.profit_factor(np.array([1.0])), "no losing trade"),
-        (metrics.turnover(np.array([1.0]), np.array([]), 1.0), "no equity"),
-        (metrics.mean_exposure(np.array([1.0]), np.array([0.0])), "no equity left"),
+        (trade_measures.hit_rate(np.array([])), "nothing closed"),
+        (trade_measures.profit_factor(np.array([1.0])), "no losing trade"),
+        (trade_measures.turnover(np.array([1.0]), np.array([]), 1.0), "no equity"),
+        (measures.mean_exposure(np.array([1.0]), np.array([0.0])), "no equity left"),
+        (measures.max_leverage(np.array([1.0]), np.array([0.0])), "no equity left"),
+        (measures.time_in_market(np.array([])), "no day"),
+        (measures.value_at_risk(np.zeros(19)), "fewer days than one in twenty"),
+        (measures.expected_shortfall(np.zeros(19)), "fewer days than one in twenty"),
+        (measures.expected_shortfall(np.append(np.zeros(30), math.nan)), "a return that is not known"),
+        (measures.skewness(np.full(5, 0.1)), "no variation"),
+        (measures.excess_kurtosis(np.array([0.1, 0.2])), "two returns"),
+        (trade_measures.capacity(1.0, 0.1, np.array([]), np.array([])), "no order"),
+        (trade_measures.capacity(1.0, 0.1, np.array([5.0]), np.array([math.nan])), "volume not known"),
+        (trade_measures.capacity(1.0, math.nan, np.array([5.0]), np.array([10.0])), "limit not known"),
     ],
 )
 def test_what_cannot_be_known_is_nan(value, why):
@@ -87,12 +98,12 @@ def test_closing_fills_go_against_what_is_held():
     instruments = ["A", "A", "B", "A", "A", "B", "A"]
     shares = [100, 50, -10, -150, -20, 4, 30]
     expected = [False, False, False, True, False, True, True]
-    assert metrics.closing_fills(instruments, shares).tolist() == expected
+    assert trade_measures.closing_fills(instruments, shares).tolist() == expected
 
 
 def test_a_split_between_is_followed():
     # 100 held become 200: selling 200 closes, and buying then opens again.
-    assert metrics.closing_fills(["A"] * 4, [100, 100, -200, 50]).tolist() == [False, False, True, False]
+    assert trade_measures.closing_fills(["A"] * 4, [100, 100, -200, 50]).tolist() == [False, False, True, False]
 
 
 def _fills() -> pd.DataFrame:
@@ -113,13 +124,15 @@ def test_the_summary_of_a_run():
         {
             "day": [date(2024, 1, 2), date(2024, 1, 3)],
             "equity": [1010.0, 990.0],
+            "cash": [1060.0, 990.0],
             "gross": [505.0, 0.0],
             "borrow": [0.0, 3.0],
             "dividends": [1.5, 0.0],
         }
     )
     unfilled = pd.DataFrame({"filled": [0, 10, 0]})
-    found = metrics.summary(equity, _fills(), unfilled, 1000.0)
+    orders = pd.DataFrame({"shares": [100.0, -100.0], "volume": [2000.0, 4000.0]})
+    found = metrics.summary(equity, _fills(), unfilled, orders, 1000.0, 0.1)
     assert found.years == 2 / 365.25
     assert found.total_return == pytest.approx(-0.01)
     assert found.max_drawdown == metrics.Drawdown(990 / 1010 - 1, date(2024, 1, 2), date(2024, 1, 3), None)
@@ -130,6 +143,11 @@ def test_the_summary_of_a_run():
     assert found.costs_of_equity == pytest.approx(11.5 / 1000)
     assert found.turnover == pytest.approx((500 + 300 + 200) / 2 / 1000 / (2 / 365.25))
     assert found.mean_exposure == pytest.approx(0.25)
+    assert found.mean_net_exposure == pytest.approx((1010 - 1060) / 1010 / 2)
+    assert (found.max_leverage, found.time_in_market) == (0.5, 0.5)
+    # Orders of a twentieth and a fortieth of the volume, a tenth allowed: twice and four times the capital.
+    assert found.median_capacity == pytest.approx(3000.0)
+    assert found.capacity == pytest.approx(2000 + 0.05 * 2000)
     assert (found.n_fills, found.n_closed, found.n_unfilled, found.n_partial) == (3, 2, 2, 1)
     assert found.hit_rate == 0.5
     assert found.profit_factor == pytest.approx(40 / 60)
@@ -138,9 +156,13 @@ def test_the_summary_of_a_run():
 
 def test_json_has_no_nan():
     equity = pd.DataFrame(
-        {"day": [date(2024, 1, 2)], "equity": [1000.0], "gross": [0.0], "borrow": [0.0], "dividends": [0.0]}
-    )
-    found = metrics.summary(equity, _fills()[:0], pd.DataFrame({"filled": []}), 1000.0).as_json()
+        {
+            "day": [date(2024, 1, 2)], "equity": [1000.0], "cash": [1000.0], "gross": [0.0], "borrow": [0.0],
+            "dividends": [0.0],
+        }
+    )  # fmt: skip
+    orders = pd.DataFrame({"shares": [], "volume": []})
+    found = metrics.summary(equity, _fills()[:0], pd.DataFrame({"filled": []}), orders, 1000.0, math.nan).as_json()
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text)["sharpe"] is None
     assert found["first_day"] == "2024-01-02"

@@ -5,8 +5,6 @@ import importlib.util
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given as drawn
 from hypothesis import settings as hypothesis_settings
@@ -26,9 +24,10 @@ worlds = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(worlds)
 warehouse, world, settings, Script = worlds.warehouse, worlds.world, worlds.settings, worlds.Script
 
+rough_world, random_weights = worlds.rough_world, worlds.random_weights
+
 START, END = "2024-01-02", "2024-04-30"
-SYMBOLS = ("NVDA", "AMD", "688981.SS", "510300.SS", "0981.HK", "0700.HK")
-PRICES = (100.0, 60.0, 50.0, 4.0, 16.0, 300.0)
+SYMBOLS = tuple(worlds.ROUGH)
 FACTS = load_fees(), load_market_rules()
 
 
@@ -56,50 +55,6 @@ def same(account, block):
                 )  # fmt: skip
     assert [day.isoformat() for day in block.days] == [row.day.isoformat() for row in account.ledger.equity]
     assert block.equity[:, 0].tolist() == [row.equity for row in account.ledger.equity]  # to the last bit
-
-
-def rough_world(world, seed, symbols=SYMBOLS, start=START, end=END):
-    """Random walks with gaps, dead days, limit days, thin volume, actions and moving FX; AMD may end early."""
-    rng = np.random.default_rng(seed)
-    known = dict(zip(SYMBOLS, PRICES, strict=True))
-    for symbol in symbols:
-        stop = "2024-03-11" if symbol == "AMD" and rng.random() < 0.5 else end
-        days = world.sessions(symbol, "2023-12-01", stop)
-        steps = rng.normal(0.0, 0.03, 2 * len(days))
-        if symbol.endswith(".SS"):  # some sessions close at the limit, and some open there
-            fraction = 0.2 if symbol.startswith("688") else 0.1
-            jumps = rng.random(2 * len(days)) < 0.05
-            steps[jumps] = np.log1p(rng.choice([-fraction, fraction], jumps.sum()))
-        path = known[symbol] * np.exp(np.cumsum(steps))
-        there = [i for i in range(len(days)) if rng.random() > 0.05 or days[i] < start]
-        bars = {days[i]: (round(float(path[2 * i]), 2), round(float(path[2 * i + 1]), 2)) for i in there}
-        volume = {s: float(rng.choice([0.0, 20_000.0, 1e6, 1e9], p=[0.05, 0.15, 0.4, 0.4])) for s in bars}
-        world.bars(symbol, bars, volume=volume)
-        for day in rng.choice(world.sessions(symbol, start, end), 2, replace=False):
-            kind = str(rng.choice(["split", "dividend"]))
-            value = float(rng.choice([0.3, 1.5, 10.0])) if kind == "split" else known[symbol] / 100
-            world.action(symbol, str(day), kind, value)
-    dates = pd.date_range("2023-11-20", end).astype(str)
-    for currency, rate in (("CNY", 7.1), ("HKD", 7.8)):
-        world.fx(currency, {d: rate * float(np.exp(rng.normal(0, 0.01))) for d in dates})
-    return world
-
-
-def random_weights(seed, low=-0.6, often=0.5, gross=1.0):
-    def make():
-        rng = np.random.default_rng(seed)
-
-        def plan(view):
-            if rng.random() < often:
-                return None
-            names = [name for name in view.instruments if rng.random() > 0.2]
-            raw = rng.uniform(low, 1.0, len(names)) * (rng.random(len(names)) > 0.2)
-            total = max(1.0, np.abs(raw).sum()) / gross
-            return dict(zip(names, raw / total, strict=True))
-
-        return Script(plan)
-
-    return make
 
 
 @pytest.mark.parametrize("fill", ["open", "close"])

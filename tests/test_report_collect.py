@@ -12,6 +12,7 @@ from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import five_figures, verdict
 from chipwire.reports.collect import collect, metrics_of, monthly_returns, resolve_run
+from chipwire.reports.summary import RunSummary
 
 RUN = "0a1b2c3d4e5f"
 SETTINGS = {"capital": 1000.0, "currency": "USD", "benchmarks": ["SPY", "HSTECH", "QQQ", "NOSUCH"]}
@@ -137,6 +138,49 @@ def test_a_benchmark_that_starts_late_or_ends_early_says_so(warehouse):
     assert "QQQ ends on 2024-05-01" in report.warnings[1]
 
 
+def test_a_run_is_measured_against_its_benchmarks(warehouse):
+    _run(warehouse, settings=SETTINGS | {"benchmarks": ["SPY"]})
+    _equity(warehouse, [1010.0, 1020.0, 1071.0])
+    _bars(warehouse, "SPY", {date(2024, 6, 28): 100.0, DAYS[0]: 102.0, DAYS[2]: 96.9})
+    (mark,) = collect(warehouse, "latest").benchmarks
+    # No session on the second day: the run's two days from 1,010 to 1,071 stand beside one fall of 5%.
+    assert mark.measures.pairs == 2
+    assert mark.measures.up_capture == pytest.approx(0.01 / 0.02)
+    assert mark.measures.down_capture == pytest.approx((1071 / 1010 - 1) / -0.05)
+
+
+def test_sessions_without_a_bar_are_counted(warehouse):
+    _run(warehouse, settings=SETTINGS | {"benchmarks": []})
+    _equity(warehouse, [1000.0, 1010.0, 1020.0])
+    _fill(warehouse, 2, 500)
+    _bars(warehouse, "0981.HK", {date(2024, 6, 28): 20.0, DAYS[1]: 20.0})
+    # Hong Kong was closed on the first day.
+    assert any("0981.HK on 1 of 2 sessions" in warning for warning in collect(warehouse, "latest").warnings)
+    _bars(warehouse, "0981.HK", {DAYS[2]: 20.0})
+    assert not any("sessions" in warning for warning in collect(warehouse, "latest").warnings)
+
+
+def test_an_order_cut_for_want_of_volume_counts_as_it_was_wanted(warehouse):
+    _run(warehouse, settings=SETTINGS | {"benchmarks": [], "participation": 0.25})
+    _equity(warehouse, [1000.0, 1010.0, 1020.0])
+    _fill(warehouse, 2, 250)
+    _fill(warehouse, 3, -100)
+    _insert(
+        warehouse, "bar", instrument="0981.HK", interval="1d", session=pd.to_datetime(DAYS[1:]),
+        starts_at=pd.to_datetime(DAYS[1:]), open=20.0, high=20.0, low=20.0, close=20.0, volume=[1000.0, 2000.0],
+        adjustment="none", batch_id=1,
+    )  # fmt: skip
+    at = pd.Timestamp(2024, 7, 2, 13, 30)
+    _insert(
+        warehouse, "unfilled", run_id=[RUN], order_no=1, decision_at=at, auction_at=at, session=pd.Timestamp(DAYS[1]),
+        instrument="0981.HK", wanted=500, filled=250, reason="participation",
+    )  # fmt: skip
+    found = collect(warehouse, "latest").metrics
+    # A quarter of the volume is allowed: 500 of 1,000 were wanted, twice that, and 100 of 2,000 sold.
+    assert found.median_capacity == pytest.approx(1000 * (0.5 + 5.0) / 2)
+    assert found.capacity == pytest.approx(1000 * (0.5 + 0.05 * 4.5))
+
+
 def test_months_chain_to_the_whole():
     days = [date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1), date(2024, 2, 29), date(2024, 4, 2)]
     months = monthly_returns(days, [100.0, 110.0, 120.0, 99.0, 198.0])
@@ -178,6 +222,19 @@ def test_the_answer_is_a_sentence_and_five_figures(warehouse):
     assert figures["SPY return"] == "+4.0%"
     assert figures["Max drawdown"] == "-28.0%"
     assert len(figures) == 5
+
+
+def test_the_terminal_shows_twelve_figures_and_json_all(warehouse):
+    _run(warehouse, settings=SETTINGS | {"benchmarks": ["SPY"]})
+    _equity(warehouse, [1000.0, 1250.0, 900.0])
+    _bars(warehouse, "SPY", {date(2024, 6, 28): 100.0, DAYS[2]: 104.0})
+    summary = RunSummary(report := collect(warehouse, "latest"))
+    assert summary.figures[:5] == five_figures(report)
+    assert len(summary.figures) == 12
+    assert dict(summary.figures)["Beta to SPY"] == "n/a"
+    content = json.loads(summary.as_json())
+    assert content["benchmarks"]["SPY"]["alpha"] == {"value": None, "error": None, "t": None, "p": None}
+    assert content["attribution"]["side"] == {"not explained": -100.0}
 
 
 def test_a_run_without_trades_or_benchmarks(warehouse):

@@ -19,7 +19,7 @@ from chipwire.reports.exports import report_json, write_report
 from chipwire.reports.terminal import Column, print_figures, print_table
 from chipwire.reports.values import csv_cell, number, percent, plain
 
-TABLES = ["fills", "positions", "equity", "unfilled"]
+TABLES = ["fills", "positions", "equity", "unfilled", "attribution"]
 TITLE = '=HYPERLINK("https://a.example","x")'
 
 
@@ -73,6 +73,10 @@ def test_json_holds_the_run_without_nan(report, tmp_path):
     assert content["equity"][1]["day"] == "2024-07-02"
     assert content["equity"][1]["drawdown"] == pytest.approx(-0.1)
     assert content["benchmarks_missing"] == [{"instrument": "SPY", "reason": "no daily bars in the warehouse"}]
+    totals = {(line["by"], line["line"]): line["total"] for line in content["attribution"]}
+    # Ten shares bought and sold at one price for a fee of 1 each; the books of the fixture lost 100.
+    assert totals["theme", "sanctions"] == -2.0
+    assert totals["theme", "not explained"] == -98.0
     first, second = content["fills"]
     assert [cause["title"] for cause in first["causes"]] == [TITLE, None]
     assert first["causes"][0]["published_at"] == "2024-07-01T00:00:00Z"
