@@ -269,7 +269,7 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 @click.option("--fill", type=click.Choice(["open", "close"]), default="open", show_default=True)
 @click.option("--interval", default="1d", show_default=True, help="Of the bars traded on: 1d, 1h, 30m, ...")
 @click.option("--instruments", help="Comma-separated [default: all shares with bars in the span].")
-@click.option("--benchmarks", help="Comma-separated, shown beside the result.")
+@click.option("--benchmarks", help="Comma-separated, shown beside the result; or the word none.")
 @click.option("--slippage-bps", type=float, default=5.0, show_default=True)
 @click.option("--impact", type=float, default=0.0, show_default=True, help="Square-root impact coefficient.")
 @click.option("--participation", type=float, default=0.1, show_default=True, help="Largest part of a bar's volume.")
@@ -304,7 +304,7 @@ def backtest(
     for name in ("instruments", "benchmarks"):
         text = given.pop(name)
         if text is not None:
-            given[name] = name_list(text, name)
+            given[name] = () if (name, text) == ("benchmarks", "none") else name_list(text, name)
     chosen = make_strategy(strategy, dict(pair(text, "-p") for text in params))
     settings = Settings(**given)
     with app.open("backtest", write=True) as warehouse:

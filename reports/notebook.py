@@ -57,6 +57,10 @@ _TRADES = """\
 closed = fills[fills["realized"] != 0].sort_values("realized", ascending=False)
 closed[["fill_no", "session", "instrument", "shares", "realized", "title"]].head(10)"""
 
+_ATTRIBUTION = """\
+attribution = pd.read_parquet("attribution.parquet")
+attribution.set_index(["by", "line"])[["price", "fx", "costs", "other", "total"]].style.format("{:,.2f}")"""
+
 _LINEAGE = """\
 lineage = pd.read_parquet("lineage.parquet")
 lineage.groupby("fate")["headline_id"].nunique().sort_values(ascending=False)"""
@@ -80,6 +84,7 @@ def render_notebook(report: RunReport, tables: Sequence[str]) -> str:
         _text("## Equity and benchmarks"), _code(_EQUITY),
         _text("## Drawdown"), _code(_DRAWDOWN),
         _text("## Months"), _code(_MONTHS),
+        _text("## Where the profit came from"), _code(_ATTRIBUTION),
         _text("## Best trades"), _code(_TRADES),
     ]  # fmt: skip
     if "lineage" in tables:

@@ -18,7 +18,7 @@ assert _spec.loader is not None
 worlds = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(worlds)
 
-SPAN = ("--start", "2024-03-04", "--end", "2024-03-15", "--slippage-bps", "0", "--benchmarks", "")
+SPAN = ("--start", "2024-03-04", "--end", "2024-03-15", "--slippage-bps", "0", "--benchmarks", "none")
 PLUGIN = '''
 from chipwire.strategies.base import Strategy
 
