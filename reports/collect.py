@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -101,6 +101,10 @@ class RunReport:
         ``equity``, ``unfilled`` and ``positions`` as in the warehouse; ``fills``, ``causes`` and ``costs``
         as in the .sql files beside this module; ``reasons`` counts unfilled orders. Instants are UTC without
         a zone.
+    closes : DataFrame
+        ``instrument``, ``session``, ``close`` in local currency of every instrument traded.
+    n_headlines : int
+        Headlines of the warehouse that became available in the run's days, traded on or not.
     warnings : tuple of str
         The engine's and those about the report's own input.
     """
@@ -120,6 +124,8 @@ class RunReport:
     reasons: pd.DataFrame
     costs: pd.DataFrame
     positions: pd.DataFrame
+    closes: pd.DataFrame
+    n_headlines: int
     warnings: tuple[str, ...]
 
     @property
@@ -293,6 +299,21 @@ def _benchmarks(
     return tuple(found), tuple(missing)
 
 
+# --- what the charts and tables need besides ---------------------------------------------------------------
+
+
+def _closes(warehouse: Warehouse, run: RunInfo, days: Sequence[date]) -> pd.DataFrame:
+    named: dict[str, object] = {
+        "run": run.run_id, "first": days[0], "last": days[-1], "interval": run.settings.get("interval", "1d"),
+    }  # fmt: skip
+    return _with_dates(warehouse.frame(load_sql("chipwire.reports", "closes.sql"), named))
+
+
+def _count_headlines(warehouse: Warehouse, first: date, last: date) -> int:
+    sql = "SELECT count(*) FROM headline WHERE available_at >= ? AND available_at < ?"
+    return int(warehouse.value(sql, [first, last + timedelta(days=1)]))
+
+
 # --- all of it -------------------------------------------------------------------------------------------
 
 
@@ -360,5 +381,7 @@ def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None
         reasons=counts.sort_values(["orders", "reason"], ascending=[False, True], ignore_index=True),
         costs=warehouse.frame(load_sql("chipwire.reports", "costs.sql"), named | {"base": run.currency}),
         positions=_table(warehouse, "position", "day, instrument", run.run_id),
+        closes=_closes(warehouse, run, days),
+        n_headlines=_count_headlines(warehouse, metrics.first_day, metrics.last_day),
         warnings=(*_warnings(run, benchmarks, missing, metrics.last_day), *_hindsight(run, causes)),
     )
