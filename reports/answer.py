@@ -76,7 +76,7 @@ def _uncertainty(report: RunReport) -> str:
         return ""
     told = f"; its Sharpe ratio is {number(sharpe)} with a standard error of {number(error)}, "
     if abs(sharpe) < 2 * error:
-        return f"{told}which luck alone can explain"
+        return f"{told}so luck alone can explain it"
     return f"{told}more than two of them {'above' if sharpe > 0 else 'below'} zero"
 
 

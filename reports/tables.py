@@ -252,7 +252,7 @@ def _prices(report: RunReport, words: Places) -> dict[str, Any]:
 
     The instruments come by their traded value, the largest first: the page opens with that one.
     """
-    closes = report.closes.pivot(index="session", columns="instrument", values="close")
+    closes = report.closes.pivot_table(index="session", columns="instrument", values="close", aggfunc="first")
     traded = report.fills.groupby("instrument").agg(value=("value", "sum"), currency=("currency", "first"))
     traded = traded[traded.index.isin(closes.columns)].sort_values("value", ascending=False, kind="stable")
     return {
