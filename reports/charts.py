@@ -177,7 +177,8 @@ def _marks(field: str) -> alt.Chart:
         cursor="pointer",
     )  # fmt: skip
     size = alt.condition("datum.n === picked", alt.value(260), alt.value(90))
-    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(x=_x(), y=alt.Y(f"{field}:Q"), size=size)
+    # The tip itself is the page's; without one here the pointer would not be told of.
+    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(x=_x(), y=alt.Y(f"{field}:Q"), size=size, tooltip="n:Q")
     return marks
 
 

@@ -36,7 +36,7 @@ SECTIONS = (
 )
 """Identity, word in the navigation and title of each section, in the order of the page."""
 
-_SCRIPTS = ("headlines.js", "tables.js", "charts.js", "prices.js", "report.js")
+_SCRIPTS = ("tables.js", "headlines.js", "charts.js", "prices.js", "report.js")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SHADES = (0.02, 0.05)
 """Size of a month's return at which its cell takes the next darker shade."""

@@ -14,12 +14,14 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from chipwire import __version__
+from chipwire.data.errors import BadParameter, OutputExists
 from chipwire.reports.values import money, number, percent, plain
 
 _DARK_RULES = (
@@ -72,6 +74,35 @@ def script_json(value: Any) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 - escaped just above
+
+
+def check_page(path: Path, *, force: bool) -> None:
+    """Refuse a file that is there, or whose name a browser would not open as a page.
+
+    Raises
+    ------
+    BadParameter, OutputExists
+    """
+    if path.suffix not in (".html", ".htm"):
+        raise BadParameter("html", str(path), "a file that ends in .html")
+    if (path.exists() or path.is_symlink()) and not force:
+        raise OutputExists(path, 1)
+
+
+def write_page(text: str, path: Path, *, force: bool) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    BadParameter, OutputExists
+        See `check_page`.
+    WriteFailed
+        The disk or the permissions did not allow it.
+    """
+    from chipwire.reports.exports import write_files
+
+    check_page(path, force=force)
+    write_files({path: text.encode()}, path.parent)
 
 
 # --- the page's own parts --------------------------------------------------------------------------------

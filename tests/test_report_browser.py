@@ -44,7 +44,7 @@ HOSTILE = {
     "\U0001f680\U0001f468\u200d\U0001f469\u200d\U0001f467 to the moon \U0001f1e8\U0001f1f3": "vbscript:1",
     "中芯国际 上调 资本开支，订单 “饱满”": "http://a.example/zh?标题=一",
     "line\u2028separator\u2029here\x00\x07 tail": "file:///etc/passwd",
-    "=HYPERLINK(\"http://a.example\")": "//a.example/x",
+    '=HYPERLINK("http://a.example")': "//a.example/x",
 }
 
 
@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
                 for n, at in enumerate(times)
             ]
         )
-        warehouse.run("UPDATE headline SET url = 'https://news.example/' || headline_id, source = 'Wire'")
+        warehouse.run("UPDATE headline SET url = 'https://news.example/' || replace(headline_id, ' ', '-'), source = 'Wire'")
 
     def chipwire(*words):
         assert main(["-q", "--db", str(path / "w.duckdb"), *map(str, words)]) == 0
@@ -92,7 +92,9 @@ def folder(tmp_path_factory):
     chipwire("sweeps", "show", "latest", "--html", path / "sweep.html")
     with Warehouse.open(path / "w.duckdb", write=True) as warehouse:
         ids = [row[0] for row in warehouse.rows(
-            "SELECT DISTINCT headline_id FROM fill_cause WHERE rank = 1 ORDER BY headline_id LIMIT ?", [len(HOSTILE)]
+            "SELECT DISTINCT headline_id FROM fill_cause JOIN run USING (run_id) WHERE run_no = 1 AND rank = 1 "
+                "ORDER BY headline_id LIMIT ?",
+                [len(HOSTILE)],
         )]  # fmt: skip
         for headline_id, (title, url) in zip(ids, HOSTILE.items(), strict=True):
             warehouse.run(
@@ -261,7 +263,7 @@ def test_charts_zoom_together_and_back(opened):
 
     page = opened("out/report.html")
     chart = one(page, "#equity-chart")
-    label = "return [...document.querySelectorAll('#drawdown-chart .role-axis-label text')].map((t) => t.textContent).join()"
+    label = "return [...document.querySelectorAll('#drawdown-chart .role-axis-label text')].map((t) => t.textContent).sort().join()"
     whole = page.execute_script(label)
     top = page.execute_script("return scrollY")
     wheel = ActionChains(page, duration=0).scroll_from_origin
@@ -340,7 +342,7 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(opened, name):
     assert page.execute_script(focused).get_attribute("id") == "main"
     wanted = page.execute_script(
         "return [...document.querySelectorAll('main a, main button:enabled, main input, main select, main summary, "
-        "main [tabindex=\"0\"]')].filter((e) => e.checkVisibility()).slice(0, 40)"
+        'main [tabindex="0"]\')].filter((e) => e.checkVisibility()).slice(0, 40)'
     )
     for element in wanted:
         press(page, Keys.TAB)
@@ -375,7 +377,7 @@ def test_hostile_headlines_stay_text(opened):
         )
         whole = title if len(title) <= 300 else title[:300] + "…"
         match = [rest for shown, *rest in found if shown == whole]
-        assert match, title[:60]
+        assert match, (title[:60], key, found)
         linked = url.startswith(("http://", "https://")) and url.isprintable() and len(url) < 2_000
         assert match[0][0] == linked, url[:60]
         if linked:

@@ -77,3 +77,10 @@ const headlineCell = (place) => {
   return make("td", { class: "causes" }, titleOf(found),
     make("div", { class: "meta" }, make("bdi", {}, joined(found.source, found.published && "published " + found.published))));
 };
+
+KINDS.headline = {
+  cell: headlineCell,
+  find: (value) => joined(headline(value).title, headline(value).source),
+  key: (value) => headline(value).title.toLowerCase(),
+};
+KINDS.causes = { cell: causeCell, find: causeText, key: (value) => causeText(value).toLowerCase() };

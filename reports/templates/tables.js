@@ -8,41 +8,39 @@ const columnOf = (table, key) => table.columns.find((column) => column.key === k
 // A small price needs a third digit.
 const digitsOf = (value, { units, digits }) => (units && Math.abs(value) < 10 ? 3 : digits);
 
+// How a value of each kind is written, sorted (`key`) and searched (`find`, as written if not given); a kind may
+// make its own cell. Headlines add theirs.
 const KINDS = {
-  time: { cell: (value) => (value === null ? "" : minuteText(value)) },
-  day: { cell: dayText },
-  word: { cell: word, key: word },
-  number: { right: true },
-  headline: {
-    text: (value) => joined(headline(value).title, headline(value).source),
-    key: (value) => headline(value).title.toLowerCase(),
-  },
-  causes: { text: causeText, key: (value) => causeText(value).toLowerCase() },
+  time: { text: minuteText },
+  day: { text: dayText },
+  word: { text: word, key: word },
+  number: { right: true, find: String },
+};
+
+const numberText = (column, value) => {
+  if (column.exact) return String(value).replace("-", MINUS);
+  if (column.percent) return (column.signed ? signed : figure)(value * 100, 1) + "%";
+  return (column.signed ? signed : figure)(value, digitsOf(value, column));
 };
 
 const cellOf = (column, row) => {
   const value = column.values[row];
-  if (column.kind === "causes") return causeCell(value);
-  if (column.kind === "headline") return headlineCell(value);
+  const { cell: own, text: write } = KINDS[column.kind];
+  if (own) return own(value);
   const cell = make("td", { "data-label": column.label });
-  if (column.kind !== "number") {
-    cell.append(make("bdi", {}, KINDS[column.kind].cell(value)));
-    return cell;
-  }
-  cell.className = "n";
+  if (column.kind === "number") cell.className = "n";
   if (value === null) return cell;
-  const text = (column.signed ? signed : figure)(column.percent ? value * 100 : value, digitsOf(value, column));
-  const shown = column.percent ? text + "%" : text;
-  if (column.units) cell.append(make("span", {}, make("small", {}, word(column.units[row])), " " + shown));
-  else cell.append(shown);
+  if (write) cell.append(make("bdi", {}, write(value)));
+  else if (column.units) cell.append(make("span", {}, make("small", {}, word(column.units[row])), " " + numberText(column, value)));
+  else cell.append(numberText(column, value));
   return cell;
 };
 
 const textOf = (column, row) => {
   const value = column.values[row];
-  const { text, cell } = KINDS[column.kind];
-  if (column.kind === "number") return (column.units ? word(column.units[row]) + " " : "") + (value === null ? "" : value);
-  return (text || cell)(value);
+  if (value === null) return "";
+  const { find, text: write } = KINDS[column.kind];
+  return (column.units ? word(column.units[row]) + " " : "") + (find || write)(value);
 };
 
 // Rows without a value come last, whichever way the others go.
