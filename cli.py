@@ -318,7 +318,7 @@ def backtest(
 
 @cli.command()
 @click.argument("run", default="latest")
-@click.option("--format", "formats", default="html", show_default=True, help="html,json,csv,parquet")
+@click.option("--format", "formats", default="html", show_default=True, help="html,json,csv,parquet,png")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made if it is not there.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @pass_app

@@ -169,7 +169,8 @@ def fill_sweep(warehouse: Warehouse) -> None:
     names = ("half_life", "top_k", "threshold", "hold")
     axes = [{"name": n, "of": "params", "drawn": False, "text": "0:9:1", "values": 10} for n in names]
     insert(warehouse, "sweep", sweep_id=RUN, sweep_no=1, strategy="theme-momentum", reference="theme-momentum",
-           axes=json.dumps(axes), draws=0, seed=0, configurations=len(grid), code_version="0", warnings="[]")  # fmt: skip
+           axes=json.dumps(axes), draws=0, seed=0, configurations=len(grid), code_version="0",
+           warnings="[]")  # fmt: skip
     sharpe = draw.normal(0.3, 0.4, len(grid))
     figures = ("total_return", "annual_return", "annual_volatility", "sortino", "calmar", "turnover", "mean_exposure")
     insert(
@@ -186,5 +187,7 @@ def insert(warehouse: Warehouse, table: str, **columns: Any) -> None:
     """Write rows by columns; a single value stands for all rows."""
     plain = {name: value if np.ndim(value) else [value] for name, value in columns.items()}
     length = max(len(value) for value in plain.values())
-    whole = {name: np.repeat(value, length) if len(value) != length else np.asarray(value) for name, value in plain.items()}
+    whole = {
+        name: np.repeat(value, length) if len(value) != length else np.asarray(value) for name, value in plain.items()
+    }
     warehouse.insert(table, pd.DataFrame(whole))

@@ -16,7 +16,6 @@ from datetime import date
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
 from chipwire.reports.collect import RunReport
 
@@ -109,11 +108,16 @@ def rows(chart: dict[str, Any]) -> list[dict[str, float | None]]:
     ]
 
 
-def mark_rows(report: RunReport, chart: dict[str, Any], known: Sequence[pd.Timestamp]) -> list[dict[str, Any]]:
-    """Return where on the run's line headlines known from those instants are marked."""
+def mark_rows(chart: dict[str, Any], known: Sequence[date]) -> list[dict[str, Any]]:
+    """Return where headlines known on those days are marked on the first line: on that day or the next there is."""
     days: list[int] = chart["days"]
-    places = [min(bisect_left(days, (at.date() - date(1970, 1, 1)).days), len(days) - 1) for at in known]
+    places = [min(bisect_left(days, (day - date(1970, 1, 1)).days), len(days) - 1) for day in known]
     return [{"day": days[p] * _DAY_MS, "s0": chart["series"][0][p], "n": n} for n, p in enumerate(places)]
+
+
+def style_of(number: int) -> tuple[str, list[int]]:
+    """Return colour and dashes of a line."""
+    return _colour(number), _DASHES[number % N_STYLES]
 
 
 # --- parts -----------------------------------------------------------------------------------------------
@@ -178,7 +182,9 @@ def _marks(field: str) -> alt.Chart:
     )  # fmt: skip
     size = alt.condition("datum.n === picked", alt.value(260), alt.value(90))
     # The tip itself is the page's; without one here the pointer would not be told of.
-    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(x=_x(), y=alt.Y(f"{field}:Q"), size=size, tooltip="n:Q")
+    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(
+        x=_x(), y=alt.Y(f"{field}:Q"), size=size, tooltip="n:Q"
+    )
     return marks
 
 

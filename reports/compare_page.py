@@ -13,12 +13,18 @@ from chipwire.reports.collect import RunInfo, run_info
 from chipwire.reports.metrics import with_capital
 from chipwire.reports.page import render
 from chipwire.reports.sweep_tables import compare_runs, comparison_text
-from chipwire.reports.values import number, percent
+from chipwire.reports.values import minus, number, percent
 
 if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
 
 _SCRIPTS = ("tables.js", "headlines.js", "charts.js", "report.js")
+_LABELS = {
+    "sharpe": "Sharpe ratio",
+    "sortino": "Sortino ratio",
+    "calmar": "Calmar ratio",
+    "turnover": "turnover a year",
+}
 _ASKED = ("strategy", "engine", "model", "data_fingerprint")
 SECTIONS = (
     ("curves", "Equity", "Equity of all runs"),
@@ -56,8 +62,8 @@ def render_comparison(warehouse: Warehouse, references: Sequence[str]) -> str:
             for place, (info, (name, _)) in enumerate(zip(infos, series, strict=True))
         ],
         differences=[row for row in asked if row["differs"]],
-        same=[row for row in asked if not row["differs"]],
-        figures=[row for row in shown if not _is_asked(row["name"])],
+        same=[row for row in shown if not row["differs"]],
+        figures=[row for row in shown if row["differs"] and not _is_asked(row["name"])],
         currencies=sorted({info.currency for info in infos}),
     )
 
@@ -68,7 +74,8 @@ def _is_asked(name: str) -> bool:
 
 def _texts(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     name = str(row["figure"])
-    label = name.removeprefix("params.").removeprefix("settings.").replace("_", " ").replace(".", ", ")
+    label = _LABELS.get(name) or name.removeprefix("params.").removeprefix("settings.").removeprefix("n_")
+    label = label.replace("_", " ").replace(".", ", ")
     values = [_text(name, row[run_id]) for run_id in labels]
     return {"name": name, "label": label, "differs": row["differs"], "values": values}
 
@@ -76,7 +83,7 @@ def _texts(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
 def _text(name: str, value: Any) -> str:
     text = comparison_text(name, value)
     # A true minus sign in numbers; the hyphens of dates and names stay.
-    return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
+    return text if isinstance(value, str) else minus(text)
 
 
 def _curves(warehouse: Warehouse, infos: Sequence[RunInfo]) -> tuple[list[date], list[tuple[str, list[float]]]]:
@@ -111,8 +118,8 @@ def _answer(infos: Sequence[RunInfo], figures: Mapping[str, Mapping[str, Any]], 
     gained, steady = best("total_return"), best("sharpe")
     if gained is None or steady is None:
         return f"{len(infos)} runs side by side."
-    most = percent(figures["total_return"][gained.run_id])
-    ratio = number(figures["sharpe"][steady.run_id])
+    most = minus(percent(figures["total_return"][gained.run_id]))
+    ratio = minus(number(figures["sharpe"][steady.run_id]))
     same = "the same run has" if steady is gained else f"run {steady.run_no} has"
     settings = f"{differing} settings" if differing != 1 else "1 setting"
     return (

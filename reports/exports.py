@@ -1,4 +1,4 @@
-"""Write a report's files: ``report.html``, ``report.json``, and tables as csv and Parquet.
+"""Write a report's files: ``report.html``, ``report.json``, tables as csv and Parquet, charts as PNG.
 
 ``report.json`` (``schema_version`` 1; fractions are plain numbers, instants ISO 8601 UTC, what is not known
 null):
@@ -49,7 +49,7 @@ from chipwire.reports.answer import verdict
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import csv_cell, plain
 
-FORMATS = ("html", "json", "csv", "parquet")
+FORMATS = ("html", "json", "csv", "parquet", "png")
 SCHEMA_VERSION = 1
 _CAUSE_COLUMNS = (
     "headline_id", "title", "source", "url", "published_at", "published_precision", "available_at", "issuer",
@@ -147,6 +147,8 @@ def _equity(report: RunReport) -> list[dict[str, Any]]:
 def _names(kind: str) -> list[str]:
     if kind in ("html", "json"):
         return [f"report.{kind}"]
+    if kind == "png":
+        return ["equity.png", "drawdown.png"]
     return [f"{table}.{kind}" for table in ("fills", "positions", "equity", "unfilled")]
 
 
@@ -158,6 +160,10 @@ def _render(report: RunReport, kind: str) -> dict[str, bytes]:
     if kind == "json":
         text = json.dumps(report_json(report), ensure_ascii=False, indent=1, allow_nan=False)
         return {"report.json": f"{text}\n".encode()}
+    if kind == "png":
+        from chipwire.reports.pictures import pictures
+
+        return pictures(report)
     form = csv_bytes if kind == "csv" else parquet_bytes
     return {f"{name}.{kind}": form(frame) for name, frame in _tables(report).items()}
 

@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from chipwire import __version__
 from chipwire.data.errors import BadParameter, OutputExists
-from chipwire.reports.values import money, number, percent, plain
+from chipwire.reports.values import minus, money, number, percent, plain
 
 _DARK_RULES = (
     '@media screen and (prefers-color-scheme: dark) {{ :root:not([data-theme="light"]) {{ {0} }} }}\n'
@@ -120,6 +120,12 @@ def _style() -> str:
 
 
 @cache
+def light_colours() -> dict[str, str]:
+    """Return the light page's colours by the name of their variable, such as ``--line-0``."""
+    return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", _asset("page.css").partition("}")[0]))
+
+
+@cache
 def _script(names: tuple[str, ...]) -> str:
     return '"use strict";\n(() => {\n' + "\n".join(_asset(name) for name in names) + "})();\n"
 
@@ -155,17 +161,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["minus"] = _minus
+    environment.filters["minus"] = minus
     environment.filters["dates"] = _dates
-    environment.filters["percent"] = lambda value, **options: _minus(percent(value, **options))
-    environment.filters["number"] = lambda value, digits=2: _minus(number(value, digits))
-    environment.filters["money"] = lambda value, currency: _minus(money(value, currency))
+    environment.filters["percent"] = lambda value, **options: minus(percent(value, **options))
+    environment.filters["number"] = lambda value, digits=2: minus(number(value, digits))
+    environment.filters["money"] = lambda value, currency: minus(money(value, currency))
     return environment
-
-
-def _minus(text: str) -> str:
-    """Return a number's text with a true minus sign, which is as wide as the plus."""
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _dates(text: str) -> Markup:

@@ -15,7 +15,7 @@ from chipwire.reports import sweep_tables
 from chipwire.reports.page import render
 from chipwire.reports.sweep_tables import LESS_IS_BETTER, Sweep
 from chipwire.reports.tables import Places, significant
-from chipwire.reports.values import number, percent
+from chipwire.reports.values import minus, number, percent
 
 if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
@@ -26,7 +26,9 @@ SECTIONS = (
     ("best", "Best rows", "The best rows, and the command that runs each alone"),
     ("rows", "All rows", "All rows"),
 )
-BEST = 20
+BEST = 10
+"""Rows shown with the command that runs each."""
+
 VALUES_AT_MOST = 40
 """Different numbers of an axis up to which each has its own line in the plane; more are put into bins."""
 BINS = 12
@@ -106,7 +108,7 @@ def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequ
         sort=_label(sort),
         answer=_answer(sweep, rows, sort),
         luck=_luck(rows, count_trials(warehouse, sweep.strategy), sweep.strategy),
-        heads=[column.label or column.key for column in columns],
+        heads=[_MEASURES.get(column.key, column.key) for column in columns],
         best=[([_cell(column, row) for column in columns], row["command"]) for row in rows[:BEST]],
         left=sweep.configurations - sweep.done,
     )
@@ -120,7 +122,8 @@ def _cell(column: Any, row: Mapping[str, Any]) -> str:
     value = row[column.key]
     if value is None:
         return ""
-    return str(column.form(value)) if column.form else str(value)
+    text = str(column.form(value)) if column.form else str(value)
+    return text if isinstance(value, str) else minus(text)
 
 
 # --- the answer ------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ def _luck(rows: Sequence[Mapping[str, Any]], tried: int, strategy: str) -> str:
 
 
 def _text(name: str, value: float) -> str:
-    return percent(value) if name in _PERCENT else number(value, _DIGITS.get(name, 2))
+    return minus(percent(value) if name in _PERCENT else number(value, _DIGITS.get(name, 2)))
 
 
 # --- tables and plane ------------------------------------------------------------------------------------
@@ -177,7 +180,7 @@ def _columns(rows: Sequence[Mapping[str, Any]], varied: Sequence[str], places: P
     for name, label in _MEASURES.items():
         short = [None if row[name] is None else significant(row[name], 6 if name == "costs" else 4) for row in rows]
         column = {"key": name, "label": label, "kind": "number", "digits": _DIGITS.get(name, 2), "values": short}
-        columns.append(column | ({"percent": True} if name in _PERCENT else {}))
+        columns.append(column | {"percent": name in _PERCENT, "signed": name in _PERCENT & _ABOUT_ZERO})
     if any(row["error"] for row in rows):
         errors = places.of(row["error"] or "" for row in rows)
         columns.append({"key": "error", "label": "Error", "kind": "word", "values": errors})

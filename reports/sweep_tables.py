@@ -25,7 +25,10 @@ FIGURES = (
 )  # fmt: skip
 """What a sweep can be sorted by."""
 _SHOWN = ("sharpe", "total_return", "annual_return", "max_drawdown", "turnover", "costs", "n_fills")
-_PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max_drawdown", "mean_exposure"})
+_PERCENT = frozenset({
+    "total_return", "annual_return", "annual_volatility", "max_drawdown", "mean_exposure", "hit_rate",
+    "costs_of_gross_profit", "costs_of_equity",
+})  # fmt: skip
 _SIGNED = frozenset({"total_return", "annual_return", "max_drawdown"})
 _WHOLE = frozenset({"n_fills", "n_unfilled", "days"})
 

@@ -58,7 +58,8 @@ def page_data(report: RunReport) -> dict[str, Any]:
     fills = _fills_table(report, epoch, words)
     if not causes.empty:
         fills["columns"].append(_causes_column(report, causes, places, words))
-    first = _first_headlines(report, headlines["place"])
+    first = first_headlines(report)
+    first["place"] = [headlines["place"][headline_id] for headline_id in first["headline_id"]]
     data = {
         "epoch": (report.days[0] - date(1970, 1, 1)).days,
         "headlines": headlines["columns"],
@@ -68,7 +69,7 @@ def page_data(report: RunReport) -> dict[str, Any]:
             "unfilled": _unfilled_table(report, words),
             "headlines": _headlines_table(first, report.run.currency, epoch, words),
         },
-        "marks": _marks(first),
+        "marks": [int(place) for place in largest_headlines(first)["place"]],
         "prices": _prices(report, words),
     }
     return data | {"words": list(words)}
@@ -211,7 +212,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _first_headlines(report: RunReport, place: dict[str, int]) -> pd.DataFrame:
+def first_headlines(report: RunReport) -> pd.DataFrame:
     """Return one row for each headline that stands first behind a fill, the earliest known first."""
     first = report.causes.drop_duplicates("fill_no").drop(columns="value")
     joined = first.merge(report.fills[["fill_no", "value", "realized"]], on="fill_no")
@@ -220,8 +221,13 @@ def _first_headlines(report: RunReport, place: dict[str, int]) -> pd.DataFrame:
         strength=("strength", "first"), fills=("fill_no", "size"), value=("value", "sum"),
         realized=("realized", "sum"),
     )  # fmt: skip
-    by["place"] = [place[headline_id] for headline_id in by.index]
-    return by.sort_values(["available_at", "place"], ignore_index=True)
+    return by.reset_index().sort_values(["available_at", "headline_id"], ignore_index=True)
+
+
+def largest_headlines(first: pd.DataFrame) -> pd.DataFrame:
+    """Return the `MARKS` rows of `first_headlines` behind the largest trades, in the order of time."""
+    dated = first[first["available_at"].notna()]
+    return dated.sort_values(["value", "headline_id"], ascending=[False, True]).head(MARKS).sort_index()
 
 
 def _headlines_table(first: pd.DataFrame, base: str, epoch: pd.Timestamp, words: Places) -> dict[str, Any]:
@@ -236,12 +242,6 @@ def _headlines_table(first: pd.DataFrame, base: str, epoch: pd.Timestamp, words:
         _column("realized", f"Realized {base}", "number", _rounded(first["realized"], 0), digits=0),
     ]
     return {"name": "headlines", "columns": columns}
-
-
-def _marks(first: pd.DataFrame) -> list[int]:
-    """Return the headlines behind the largest trades, in the order of time."""
-    largest = first[first["available_at"].notna()].sort_values(["value", "place"], ascending=[False, True]).head(MARKS)
-    return [int(place) for place in largest.sort_index()["place"]]
 
 
 # --- prices ----------------------------------------------------------------------------------------------

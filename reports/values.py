@@ -29,6 +29,11 @@ def money(value: float, currency: str, digits: int = 0) -> str:
     return f"{currency} {number(value, digits)}" if math.isfinite(value) else MISSING
 
 
+def minus(text: str) -> str:
+    """Return a number's text with a true minus sign, which is as wide as the plus; for pages, not for terminals."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def instant(value: datetime, precision: str = "minute") -> str:
     """Return a UTC instant as ``2024-07-01 13:30 UTC``, or its date alone where only the day is known."""
     return f"{value:%Y-%m-%d}" if precision == "day" else f"{value:%Y-%m-%d %H:%M} UTC"
@@ -71,7 +76,7 @@ def csv_cell(value: Any) -> Any:
 
 def safe_url(url: Any) -> str | None:
     """Return `url` when it is an http or https address without blanks or controls, else None."""
-    if not isinstance(url, str) or any(c.isspace() or not c.isprintable() for c in url):
+    if not isinstance(url, str) or not url.isprintable() or " " in url:  # no other blank is printable
         return None
     try:
         parts = urlsplit(url)

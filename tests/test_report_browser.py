@@ -79,7 +79,9 @@ def folder(tmp_path_factory):
                 for n, at in enumerate(times)
             ]
         )
-        warehouse.run("UPDATE headline SET url = 'https://news.example/' || replace(headline_id, ' ', '-'), source = 'Wire'")
+        warehouse.run(
+            "UPDATE headline SET url = 'https://news.example/' || replace(headline_id, ' ', '-'), source = 'Wire'"
+        )
 
     def chipwire(*words):
         assert main(["-q", "--db", str(path / "w.duckdb"), *map(str, words)]) == 0
