@@ -28,12 +28,17 @@ def first_benchmark(report: RunReport) -> Benchmark | None:
 
 
 def verdict(report: RunReport) -> str:
-    """Return what came of the run: gain after costs, against which benchmark, with how many trades."""
+    """Return what came of the run and with how many trades, as text."""
+    return f"{answer(report)} {trades(report)}"
+
+
+def answer(report: RunReport) -> str:
+    """Return the answer in one sentence: gain after costs, against which benchmark, and how sure that is."""
     metrics, currency = report.metrics, report.run.currency
     return (
         f"{report.run.strategy} {_moved(metrics.total_return)} after costs from {metrics.first_day} to "
         f"{metrics.last_day} ({money(metrics.capital, currency)} became "
-        f"{money(metrics.final_equity, currency)}), {_against(report)}{_uncertainty(report)}. {_trades(report)}"
+        f"{money(metrics.final_equity, currency)}), {_against(report)}{_uncertainty(report)}."
     )
 
 
@@ -74,7 +79,7 @@ def _uncertainty(report: RunReport) -> str:
     error = sharpe_standard_error(returns)
     if len(returns) < ENOUGH_DAYS or not (math.isfinite(sharpe) and math.isfinite(error)):
         return ""
-    told = f"; its Sharpe ratio is {number(sharpe)} with a standard error of {number(error)}, "
+    told = f"; the run's Sharpe ratio is {number(sharpe)} with a standard error of {number(error)}, "
     if abs(sharpe) < 2 * error:
         return f"{told}so luck alone can explain it"
     return f"{told}more than two of them {'above' if sharpe > 0 else 'below'} zero"
@@ -93,7 +98,8 @@ def _against(report: RunReport) -> str:
     return f"while {mark.instrument} {_moved(mark.total_return)}"
 
 
-def _trades(report: RunReport) -> str:
+def trades(report: RunReport) -> str:
+    """Return in a sentence how many trades there were, and whether they are too few."""
     metrics = report.metrics
     if not metrics.n_fills:
         return "It made no trade."

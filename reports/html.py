@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 from chipwire.reports import charts
-from chipwire.reports.answer import five_figures, verdict
+from chipwire.reports.answer import answer, five_figures, trades
 from chipwire.reports.collect import RunInfo, RunReport
 from chipwire.reports.metrics import COST_KINDS
 from chipwire.reports.page import render
 from chipwire.reports.tables import MANY_FILLS, count_of_headlines, page_data
-from chipwire.reports.values import number, percent
+from chipwire.reports.values import REASONS, number, percent
 
 SECTIONS = (
     ("equity", "Equity", "Equity against benchmarks"),
@@ -71,7 +71,8 @@ def render_html(report: RunReport) -> str:
         run=report.run,
         metrics=report.metrics,
         currency=report.run.currency,
-        verdict=verdict(report),
+        answer=answer(report),
+        trades=trades(report),
         figures=five_figures(report),
         further=_further(report),
         legend=charts.legend(report),
@@ -80,9 +81,9 @@ def render_html(report: RunReport) -> str:
         many=MANY_FILLS,
         used=count_of_headlines(report),
         costs=_costs(report),
-        cost_kinds=COST_KINDS,
+        cost_kinds=[kind for kind in COST_KINDS if report.metrics.costs[kind]],
         holdings=_holdings(report),
-        reasons=report.reasons.to_dict("records"),
+        reasons=[(REASONS.get(name, name), orders) for name, orders in report.reasons.itertuples(index=False)],
         settings=_flat(report.run.settings),
         parameters=_flat(report.run.params),
         command=repeat_command(report.run),

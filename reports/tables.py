@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from chipwire.reports.collect import RunReport
-from chipwire.reports.values import safe_url
+from chipwire.reports.values import REASONS, safe_url
 
 CAUSES_SHOWN = 3
 """Causes of a fill on the page, strongest first; ``report.json`` has all of them."""
@@ -153,7 +153,7 @@ def _unfilled_table(report: RunReport, words: Places) -> dict[str, Any]:
         _column("instrument", "Instrument", "word", words.of(orders["instrument"])),
         _column("wanted", "Ordered", "number", [int(count) for count in orders["wanted"]], digits=0),
         _column("filled", "Filled", "number", [int(count) for count in orders["filled"]], digits=0),
-        _column("reason", "Reason", "word", words.of(orders["reason"])),
+        _column("reason", "Reason", "word", words.of(REASONS.get(name, name) for name in orders["reason"])),
     ]
     return {"name": "orders", "columns": columns}
 

@@ -10,6 +10,22 @@ from urllib.parse import urlsplit
 
 MISSING = "n/a"
 
+REASONS = {
+    "no_bar": "no bar of the session",
+    "suspended": "no volume, suspended",
+    "limit_up": "to buy at the upper price limit",
+    "limit_down": "to sell at the lower price limit",
+    "short_forbidden": "a short where none is allowed",
+    "locked_t1": "bought in the same session, locked",
+    "participation": "more than the allowed share of the volume",
+    "lot": "less than a tradable lot",
+    "cash": "not enough cash",
+    "leverage": "over the leverage allowed",
+    "no_fx": "no exchange rate",
+    "band": "smaller than the band of the run",
+}
+"""Why an order was not filled in full, in words; the names are those of `chipwire.engine.rules.Reason`."""
+
 
 def percent(value: float, *, signed: bool = True, digits: int = 1) -> str:
     """Return a fraction as per cent, ``+12.3%``; `MISSING` for NaN."""

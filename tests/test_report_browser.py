@@ -192,7 +192,7 @@ def test_the_headline_figures_are_those_of_the_json(opened, folder):
     assert figures["Sharpe ratio"] == f"{metrics['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
     assert figures["Max drawdown"] == shown_percent(metrics["max_drawdown"]["depth"])
     assert figures["Costs"] == f"USD {metrics['costs']['total']:,.0f}"
-    assert text(page, ".verdict") == found["verdict"]
+    assert f"{text(page, '.verdict')} {text(page, '.trades')}" == found["verdict"]
     assert len(every(page, "#equity-chart svg, #drawdown-chart svg, #exposure-chart svg, #price-chart svg")) == 4
     paints = page.execute_script("return performance.getEntriesByName('first-contentful-paint').length")
     assert paints == 1

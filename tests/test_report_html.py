@@ -13,12 +13,13 @@ import pytest
 
 from chipwire.data.errors import BadParameter, OutputExists
 from chipwire.data.warehouse import Warehouse
+from chipwire.engine.rules import Reason
 from chipwire.reports.collect import collect
 from chipwire.reports.html import SECTIONS, render_html, repeat_command
 from chipwire.reports.page import light_colours, script_json, write_page
 from chipwire.reports.pictures import pictures
 from chipwire.reports.tables import TITLE_AT_MOST, page_data
-from chipwire.reports.values import safe_url
+from chipwire.reports.values import REASONS, safe_url
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -246,3 +247,21 @@ def test_a_page_is_written_where_nothing_is_and_nowhere_else(tmp_path):
     with pytest.raises(OutputExists):
         write_page("four", link, force=False)
     assert not (tmp_path / "elsewhere.html").exists()
+
+
+def test_a_run_that_traded_nothing_has_a_page_and_pictures(tmp_path):
+    _report(tmp_path)
+    with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
+        with warehouse.transaction():
+            for table in ("fill", "fill_cause", "unfilled", "position"):
+                warehouse.run(f"DELETE FROM {table}")
+        report = collect(warehouse, "latest")
+    text = render_html(report)
+    assert "Nothing was traded." in text
+    assert "Every order was filled in full." in text
+    assert not {"prices", "headlines"} & {attrs.get("id") for _, attrs in _Page(text).tags}
+    assert pictures(report)["equity.png"]
+
+
+def test_every_reason_is_told_in_words():
+    assert {reason.name.lower() for reason in Reason} - {"none"} == REASONS.keys()
