@@ -91,7 +91,7 @@ def folder(tmp_path_factory):
     chipwire("report", "1", "--format", "html,json", "--out", path / "out")
     chipwire("runs", "compare", "1", "2", "--html", path / "compare.html")
     chipwire("sweep", "theme-momentum", "-p", "top_k=1,2", "-p", "half_life=1:6:1", "-p", "threshold=0,0.1", *span)
-    chipwire("sweeps", "show", "latest", "--html", path / "sweep.html")
+    chipwire("sweeps", "show", "latest", "--html", path / "sweep.html", "--out", path / "sweep.csv")
     with Warehouse.open(path / "w.duckdb", write=True) as warehouse:
         ids = [row[0] for row in warehouse.rows(
             "SELECT DISTINCT headline_id FROM fill_cause JOIN run USING (run_id) WHERE run_no = 1 AND rank = 1 "
@@ -391,3 +391,61 @@ def test_hostile_headlines_stay_text(opened):
     assert not [name for name in set(attributes) if name.startswith("on")]
     assert not [a for a in every(page, "a[href]") if not a.get_attribute("href").startswith(("http", "file:"))]
     assert page.execute_script("return document.title") != "owned"
+
+
+def test_the_plane_shows_medians_and_chooses_rows(opened, folder):
+    from selenium.webdriver import Keys
+    from selenium.webdriver.support.ui import Select
+
+    rows = pd.read_csv(folder / "sweep.csv")
+    page = opened("sweep.html")
+    across, down, measure = (Select(element) for element in every(page, "#plane-bar select"))
+    assert [option.text for option in across.options] == ["top_k", "half_life", "threshold"]
+    across.select_by_visible_text("half_life")
+    down.select_by_visible_text("threshold")
+    measure.select_by_visible_text("Total return")
+    heads = [element.text for element in every(page, ".plane thead th")]
+    assert heads == ["threshold \N{DOWNWARDS ARROW} half_life \N{RIGHTWARDS ARROW}", *map(str, range(1, 7))]
+    medians = rows.groupby(["threshold", "half_life"])["total_return"].median()
+    for number, threshold in enumerate((0, 0.1)):
+        line = every(page, f".plane tbody tr:nth-child({number + 1}) > *")
+        assert line[0].text == f"{threshold:g}"
+        for half_life, cell in enumerate(line[1:], 1):
+            value = medians[threshold, half_life]
+            assert float(cell.text.replace("\N{MINUS SIGN}", "-").rstrip("%")) == pytest.approx(value * 100, abs=0.06)
+            assert ("gain" if value > 0 else "loss") in cell.get_attribute("class")
+    page.execute_script("document.querySelector('.plane td').focus()")
+    press(page, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    assert text(page, "#plane-told").startswith("half_life 2, threshold 0.1: Total return ")
+    assert "the median of 2 configurations" in text(page, "#plane-told")
+    press(page, Keys.ENTER)
+    wanted = rows[(rows["half_life"] == 2) & (rows["threshold"] == 0.1)]
+    assert sorted(map(int, cells(page, "rows", 0))) == sorted(wanted["row"])
+    press(page, Keys.ENTER)
+    assert text(page, "[data-table=rows] [role=status]").startswith(f"1 to {len(rows)} of {len(rows)}")
+
+
+def test_the_best_rows_come_with_their_commands(opened, folder):
+    rows = pd.read_csv(folder / "sweep.csv").head(10)
+    page = opened("sweep.html")
+    assert [element.text for element in every(page, "#best .command code")] == list(rows["command"])
+    best = every(page, "#best tbody tr:not(.command)")
+    assert [int(row.find_element("css selector", "td").text) for row in best] == list(rows["row"])
+    assert "24 configurations of theme-momentum: the best Sharpe ratio is " in text(page, ".verdict")
+    assert "of theme-momentum were tried so far in this warehouse" in text(page, ".warnings")
+
+
+def test_runs_side_by_side(opened, folder):
+    page = opened("compare.html")
+    asked = {row.text.split()[0]: row.text.split()[-2:] for row in every(page, "#differences tbody tr")}
+    assert asked == {"top": ["1", "2"]}
+    found = json.loads((folder / "out/report.json").read_text())["metrics"]
+    figures = {
+        row.find_element("css selector", "th").text: [cell.text for cell in row.find_elements("css selector", "td")]
+        for row in every(page, "#figures tbody tr")
+    }
+    assert figures["total return"][0] == shown_percent(found["total_return"])
+    assert figures["fills"][0] == f"{found['n_fills']:,}"
+    assert [e.text.split()[0] for e in every(page, "#curves .legend li")] == ["1", "2"]
+    lines = [e for e in every(page, "#curves-chart path") if "var(--line-" in (e.get_attribute("stroke") or "")]
+    assert {e.get_attribute("stroke") for e in lines} == {"var(--line-0)", "var(--line-1)"}
