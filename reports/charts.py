@@ -88,11 +88,17 @@ def price_chart() -> dict[str, Any]:
     return {"spec": chart, "days": [], "series": []}
 
 
-def legend(report: RunReport) -> list[tuple[int, str, float]]:
-    """Return style number, name and total return of each line of `equity_chart`."""
+def legend(report: RunReport) -> list[tuple[str, str, str, float]]:
+    """Return colour, dashes, name and total return of each line of `equity_chart`."""
     lines = [(report.run.strategy, report.metrics.total_return)]
     lines += [(f"{b.instrument} {b.name}", b.total_return) for b in report.benchmarks]
-    return [(number % N_STYLES, name, gain) for number, (name, gain) in enumerate(lines)]
+    return [(*swatch(number), name, gain) for number, (name, gain) in enumerate(lines)]
+
+
+def swatch(number: int) -> tuple[str, str]:
+    """Return colour and dashes of a line as SVG has them."""
+    colour, dashes = style_of(number)
+    return colour, " ".join(map(str, dashes))
 
 
 def change(values: Sequence[float], capital: float) -> list[float]:
@@ -132,9 +138,10 @@ def _base(name: str = "curve") -> alt.Chart:
 
 
 def _x() -> alt.X:
+    # So few ticks that labels do not meet: after a zoom Vega would hide overlapping ones in no order.
     axis = alt.Axis(
-        title=None, grid=False, labelOverlap="greedy", labelSeparation=12, labelBound=True, labelExpr=_DAY_LABEL,
-        tickCount={"expr": "width / 80"},
+        title=None, grid=False, labelOverlap=False, labelFlush=False, labelExpr=_DAY_LABEL,
+        tickCount={"expr": "width / 150"},
     )  # fmt: skip
     return alt.X("day:T", scale=alt.Scale(type="utc", domainRaw=alt.ExprRef("span")), axis=axis)
 

@@ -58,7 +58,7 @@ def render_comparison(warehouse: Warehouse, references: Sequence[str]) -> str:
         answer=_answer(infos, figures, sum(row["differs"] for row in asked)),
         runs=infos,
         legend=[
-            (place % charts.N_STYLES, name, figures["total_return"][info.run_id])
+            (*charts.swatch(place), name, figures["total_return"][info.run_id])
             for place, (info, (name, _)) in enumerate(zip(infos, series, strict=True))
         ],
         differences=[row for row in asked if row["differs"]],

@@ -28,7 +28,7 @@ def pictures(report: RunReport) -> dict[str, bytes]:
     equity, fall = charts.equity_chart(report), charts.drawdown_chart(report)
     known = [at.date() for at in largest_headlines(first_headlines(report))["available_at"]]
     told = ["\N{BLACK DIAMOND} a headline behind one of the largest trades"] if known else []
-    names = [f"{name} {minus(percent(gain))}" for _, name, gain in charts.legend(report)]
+    names = [f"{name} {minus(percent(gain))}" for _, _, name, gain in charts.legend(report)]
     return {
         "equity.png": _png(equity, [f"{report.run.strategy}: change since the start", *told], names, known),
         "drawdown.png": _png(fall, [f"{report.run.strategy}: drawdown"], [], []),
