@@ -1,7 +1,9 @@
 """The page of a run: the answer, the charts, every fill with its headline, and what it takes to repeat it.
 
-The page is a frame (`chipwire.reports.page`) with small sections in it, each a file ``section_ID.html.j2``; the
-navigation lists them. The same report gives the same bytes.
+The page is a frame (`chipwire.reports.page`) with small sections in it: each is a line of `SECTIONS` and a file
+``section_ID.html.j2``, and the navigation lists them. In a section ``<div class="long" data-table="NAME">`` becomes
+the table NAME of `chipwire.reports.tables.page_data`, and the macro ``chart(NAME, ...)`` of ``charts.html.j2`` the
+chart NAME of `render_html`. The same report gives the same bytes.
 """
 
 from __future__ import annotations

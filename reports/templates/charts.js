@@ -97,6 +97,7 @@ const KEYS = { "+": "in", "=": "in", "-": "out", 0: "all", ArrowLeft: "back", Ar
 // --- headlines in a chart ---
 
 // What a headline led to: "bought NVDA; sold AMD", from the fills that it stands first behind.
+const DONE = { buy: "bought", sell: "sold" };
 let doneBy = null;
 const consequences = (place) => {
   if (!doneBy) {
@@ -109,7 +110,7 @@ const consequences = (place) => {
       const key = data.readings.headline[reading];
       if (!doneBy.has(key)) doneBy.set(key, new Map());
       const done = doneBy.get(key);
-      const what = (word(sides[row]) === "buy" ? "bought " : word(sides[row]) === "sell" ? "sold " : word(sides[row]) + " ") + word(instruments[row]);
+      const what = (DONE[word(sides[row])] || word(sides[row])) + " " + word(instruments[row]);
       done.set(what, (done.get(what) || 0) + 1);
     });
   }
@@ -119,7 +120,8 @@ const consequences = (place) => {
 
 const markOf = (place, n, where) => {
   const found = headline(place);
-  return { n, place, ...where, lines: [found.title, joined(found.source, found.known && "known from " + found.known + " UTC"), consequences(place)].filter(Boolean) };
+  const origin = joined(found.source, found.known && "known from " + found.known + " UTC");
+  return { n, place, ...where, lines: [found.title, origin, consequences(place)].filter(Boolean) };
 };
 
 const tell = (chart, n) => {

@@ -2,7 +2,8 @@
 
 const priceRows = (number) => {
   const { days, closes } = data.prices;
-  return days.map((day, i) => ({ day: (data.epoch + day) * DAY_MS, s0: closes[number][i] })).filter(({ s0 }) => s0 !== null);
+  return days.map((day, i) => ({ day: (data.epoch + day) * DAY_MS, s0: closes[number][i] }))
+    .filter(({ s0 }) => s0 !== null);
 };
 
 const fillsOf = (number) => {
@@ -17,7 +18,8 @@ const fillsOf = (number) => {
     day: (data.epoch + Math.floor(times[row] / 1440)) * DAY_MS,
     price: prices[row],
     side: shares[row] > 0 ? "buy" : "sell",
-    what: `${figure(Math.abs(shares[row]), 0)} at ${currency} ${figure(prices[row], prices[row] < 10 ? 3 : 2)}, fill ${numbers[row]}`,
+    what: `${figure(Math.abs(shares[row]), 0)} at ${currency} ${figure(prices[row], prices[row] < 10 ? 3 : 2)}`
+      + `, fill ${numbers[row]}`,
     at: minuteText(times[row]),
     headline: causes && causes.values[row][0] ? data.readings.headline[causes.values[row][1]] : -1,
   }]);

@@ -31,8 +31,10 @@ const cellOf = (column, row) => {
   if (column.kind === "number") cell.className = "n";
   if (value === null) return cell;
   if (write) cell.append(make("bdi", {}, write(value)));
-  else if (column.units) cell.append(make("span", {}, make("small", {}, word(column.units[row])), " " + numberText(column, value)));
-  else cell.append(numberText(column, value));
+  else if (column.units) {
+    const unit = make("small", {}, word(column.units[row]));
+    cell.append(make("span", {}, unit, " " + numberText(column, value)));
+  } else cell.append(numberText(column, value));
   return cell;
 };
 
@@ -69,7 +71,8 @@ const showTable = (host) => {
   const body = make("tbody", {});
 
   const matches = (row) => {
-    texts ||= Array.from({ length: count }, (_, at) => columns.map((column) => textOf(column, at)).join(" ").toLowerCase());
+    texts ||= Array.from({ length: count }, (_, at) =>
+      columns.map((column) => textOf(column, at)).join(" ").toLowerCase());
     return state.words.every((part) => texts[row].includes(part));
   };
   const chosen = () => {
@@ -114,8 +117,9 @@ const showTable = (host) => {
   next.addEventListener("click", () => { state.page += 1; draw(); });
   // On paper there is no next page: the rows chosen, from the first, as many as paper is worth.
   const page = { kept: 0 };
-  addEventListener("beforeprint", () => { page.kept = state.page; Object.assign(state, { size: ROWS_ON_PAPER, page: 0 }); draw(); });
-  addEventListener("afterprint", () => { Object.assign(state, { size: ROWS_A_PAGE, page: page.kept }); draw(); });
+  const show = (size, from) => { Object.assign(state, { size, page: from }); draw(); };
+  addEventListener("beforeprint", () => { page.kept = state.page; show(ROWS_ON_PAPER, 0); });
+  addEventListener("afterprint", () => show(ROWS_A_PAGE, page.kept));
 
   const shown = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body);
   host.append(make("div", { class: "bar" }, input, status, back, next),
