@@ -265,7 +265,9 @@ def sweeps_show(
 @listing
 @pass_app
 def compare(app: App, runs: tuple[str, ...], everything: bool, html: Path | None, force: bool, fmt: str) -> None:
-    """Show runs side by side: what they were asked, and their figures; their curves on the page of --html.
+    """Show runs side by side: what they were asked, and their figures.
+
+    The page of --html has their equity curves too.
 
     Example: chipwire runs compare 1 2 latest --html runs.html
     """
