@@ -199,8 +199,7 @@ def _trades(side: str, shape: str, colour: str) -> alt.Chart:
     point = _base(side).mark_point(
         shape=shape, filled=True, fill=colour, stroke="var(--paper)", strokeWidth=0.5, size=70, opacity=1, aria=False
     )
-    tips = [alt.Tooltip("what:N", title=side.capitalize()), alt.Tooltip("at:N", title="UTC")]
-    trades: alt.Chart = point.transform_filter(_IN_SPAN).encode(x=_x(), y=alt.Y("price:Q"), tooltip=tips)
+    trades: alt.Chart = point.transform_filter(_IN_SPAN).encode(x=_x(), y=alt.Y("price:Q"), tooltip="day:T")
     return trades
 
 

@@ -260,6 +260,27 @@ def test_a_marker_tells_its_headline_under_the_pointer_and_by_keyboard(opened, f
         assert one(page, f"#{name}-told a").get_attribute("href").startswith("https://news.example/Story")
 
 
+def test_a_fill_in_the_price_chart_tells_its_headline(opened, folder):
+    from selenium.webdriver import ActionChains
+
+    page = opened("out/report.html")
+    fills = {f["fill_no"]: f for f in json.loads((folder / "out/report.json").read_text())["fills"]}
+    chart = one(page, "#price-chart")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
+    # Marks may lie on each other; the first that the pointer finds will do.
+    told = []
+    for mark in [e for e in every(page, "#price-chart path") if e.get_attribute("fill") == "var(--sell)"]:
+        ActionChains(page, duration=0).move_to_element(mark).perform()
+        told = text(page, "#tip").splitlines()
+        if told and told[0].startswith("Fill"):
+            break
+    number, shares, price = re.fullmatch(r"Fill (\d+): sold ([\d,]+) at USD ([\d.]+)", told[0]).groups()
+    fill = fills[int(number)]
+    assert (int(shares.replace(",", "")), float(price)) == (-fill["shares"], round(fill["price"], 2))
+    assert told[1] == fill["auction_at"][:16].replace("T", " ") + " UTC"
+    assert told[2] == "because of: " + fill["causes"][0]["title"]
+
+
 def test_charts_zoom_together_and_back(opened):
     from selenium.webdriver import ActionChains
 

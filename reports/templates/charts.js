@@ -6,7 +6,7 @@ const NARROWEST_DAYS = 5;
 const rowsOf = ({ days, series }) =>
   days.map((day, i) => Object.assign({ day: day * DAY_MS }, ...series.map((values, n) => ({ ["s" + n]: values[i] }))));
 
-// The tip of Vega is ours: text nodes only, in the page's own style.
+// The tip of Vega is ours: text nodes only, in the page's own style; marks and fills bring their own lines.
 const vegaTip = (_, event, item, value) => {
   const mark = item && item.datum && item.datum.lines;
   if (mark) showTip(mark, event.clientX, event.clientY);
@@ -166,7 +166,7 @@ const draw = async (host) => {
   views.set(name, drawn);
   letZoom(drawn);
   view.addEventListener("click", (_, item) => {
-    if (item && item.datum && item.datum.lines && drawn.marks.length) tell(drawn, item.datum.n);
+    if (item && item.datum && item.datum.place !== undefined) tell(drawn, item.datum.n);
   });
   return drawn;
 };

@@ -14,15 +14,17 @@ const fillsOf = (number) => {
   const causes = columnOf(fills, "causes");
   const wanted = data.prices.instruments[number];
   const currency = word(data.prices.currencies[number]);
-  return instruments.flatMap((instrument, row) => instrument !== wanted || word(sides[row]) === "split" ? [] : [{
-    day: (data.epoch + Math.floor(times[row] / 1440)) * DAY_MS,
-    price: prices[row],
-    side: shares[row] > 0 ? "buy" : "sell",
-    what: `${figure(Math.abs(shares[row]), 0)} at ${currency} ${figure(prices[row], prices[row] < 10 ? 3 : 2)}`
-      + `, fill ${numbers[row]}`,
-    at: minuteText(times[row]),
-    headline: causes && causes.values[row][0] ? data.readings.headline[causes.values[row][1]] : -1,
-  }]);
+  return instruments.flatMap((instrument, row) => {
+    if (instrument !== wanted || word(sides[row]) === "split") return [];
+    const side = shares[row] > 0 ? "buy" : "sell";
+    const place = causes && causes.values[row][0] ? data.readings.headline[causes.values[row][1]] : -1;
+    const price = figure(prices[row], prices[row] < 10 ? 3 : 2);
+    const what = `${DONE[side]} ${figure(Math.abs(shares[row]), 0)} at ${currency} ${price}`;
+    const lines = [`Fill ${numbers[row]}: ${what}`, minuteText(times[row]) + " UTC"];
+    if (place >= 0) lines.push("because of: " + headline(place).title);
+    const day = (data.epoch + Math.floor(times[row] / 1440)) * DAY_MS;
+    return [{ day, price: prices[row], side, lines, headline: place }];
+  });
 };
 
 const showPrice = (chart, number) => {
