@@ -30,6 +30,7 @@ _PERCENT = frozenset({
     "costs_of_gross_profit", "costs_of_equity",
 })  # fmt: skip
 _SIGNED = frozenset({"total_return", "annual_return", "max_drawdown"})
+_RATIOS = frozenset({"sharpe", "sortino", "calmar", "profit_factor", "turnover"})
 _WHOLE = frozenset({"n_fills", "n_unfilled", "days"})
 
 
@@ -293,5 +294,5 @@ def comparison_text(name: str, value: Any) -> str:
     if name in _PERCENT:
         return percent(value, signed=name in _SIGNED)
     if isinstance(value, float):
-        return number(value) if abs(value) >= 1 else f"{value:.4g}"
+        return number(value) if abs(value) >= 1 or name in _RATIOS else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
