@@ -91,11 +91,11 @@ def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequ
 
     sweep = sweep_tables.find_sweep(warehouse, reference)
     rows = sweep_tables.sweep_rows(warehouse, sweep, sort=sort, words=words)
-    varied = [sweep.columns[axis["of"], axis["name"]] for axis in sweep.axes if axis["values"] > 1]
+    varied = [sweep.columns[one["of"], one["name"]] for one in sweep.axes if one["values"] > 1]
     places = Places()
     data = {
         "tables": {"rows": {"name": "rows", "columns": _columns(rows, varied, places)}},
-        "plane": {"axes": [_axis(name, [row[name] for row in rows]) for name in varied], "measures": _measures(sort)},
+        "plane": {"axes": [axis(name, [row[name] for row in rows]) for name in varied], "measures": _measures(sort)},
     }
     columns = sweep_tables.table_columns(sweep, rows[:BEST], sort, "table")
     return render(
@@ -200,8 +200,8 @@ def _numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return an axis of the plane: the names along it, and the place of each row's value.
+def axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return an axis of the plane: its name, the names along it, and the place of each row's value.
 
     Numbers of which there are many are put into `BINS` bins that hold about as many rows each.
     """

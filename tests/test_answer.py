@@ -1,4 +1,4 @@
-"""How sure the answer is: the Sharpe ratio's standard error, and what the best of many is worth."""
+"""How sure the answer is: the Sharpe ratio's standard error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from chipwire.reports.answer import sharpe_standard_error
-from chipwire.reports.sweep_page import expected_best_sharpe
 
 
 def test_normal_returns_give_the_error_of_lo():
@@ -34,15 +33,3 @@ def test_it_is_the_spread_of_the_ratios_influence_function(seed):
 @pytest.mark.parametrize("returns", [[], [0.01], [0.01, 0.01, 0.01], [0.01, math.nan, 0.02]])
 def test_no_error_can_be_told_of_nothing(returns):
     assert math.isnan(sharpe_standard_error(np.array(returns)))
-
-
-@pytest.mark.parametrize(("trials", "days"), [(10, 252), (500, 504)])
-def test_the_best_of_many_without_skill(trials, days):
-    # Means of standard normal returns are normal with a spread of 1 / sqrt(days): the mean of their greatest.
-    draws = np.random.default_rng(1).normal(0, math.sqrt(252 / days), (4_000, trials))
-    assert expected_best_sharpe(trials, days) == pytest.approx(draws.max(axis=1).mean(), rel=0.03)
-
-
-def test_one_trial_is_expected_to_show_nothing():
-    assert expected_best_sharpe(1, 252) == 0.0
-    assert math.isnan(expected_best_sharpe(5, 0))
