@@ -177,6 +177,17 @@ def cells(driver, table, column):
     )  # fmt: skip
 
 
+def labels_outside(page):
+    """Return the axis labels of all charts that their picture cuts off."""
+    return page.execute_script(
+        "return [...document.querySelectorAll('.chart svg')].flatMap((svg) => { const box = svg.getBoundingClientRect();"
+        "return [...svg.querySelectorAll('.role-axis-label text')].filter((label) => {"
+        "const at = label.getBoundingClientRect();"
+        "return at.left < box.left - 1 || at.right > box.right + 1 || at.bottom > box.bottom + 1; })"
+        ".map((label) => label.textContent); })"
+    )
+
+
 def shown_percent(value):
     return f"{value * 100:+.1f}%".replace("-", "\N{MINUS SIGN}")
 
@@ -305,6 +316,7 @@ def test_charts_zoom_together_and_back(opened):
     assert page.execute_script(label) == whole
     press(page, "++")
     assert page.execute_script(label) != whole
+    assert labels_outside(page) == []
     press(page, "0")
     assert page.execute_script(label) == whole
 
@@ -320,6 +332,7 @@ def test_another_instrument_is_drawn(opened):
     for option in ("NVDA, USD", "AMD, USD"):
         choice.select_by_visible_text(option)
         seen.add(page.execute_script(axis))
+        assert labels_outside(page) == []
     assert len(seen) == 2
 
 
@@ -379,6 +392,7 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(opened, name):
 def test_a_phone_scrolls_only_down(opened, name):
     page = opened(name, (390, 844))
     assert page.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+    assert labels_outside(page) == []
 
 
 def test_hostile_headlines_stay_text(opened):

@@ -36,7 +36,7 @@ const setSpan = (wanted) => {
     const from = Math.max(first, Math.min(wanted[0], last - width));
     span = width >= last - first ? null : [from, from + width];
   } else span = null;
-  for (const { view } of charts) view.signal("span", span).runAsync();
+  for (const { view } of charts) view.signal("span", span).resize().runAsync();
 };
 
 const whole = ({ first, last }) => span || [first, last];

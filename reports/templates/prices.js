@@ -39,7 +39,8 @@ const showPrice = (chart, number) => {
   });
   setMarks(chart, marks);
   for (const side of ["buy", "sell"]) chart.view.data(side, fills.filter((fill) => fill.side === side));
-  return chart.view.data("curve", line).runAsync();
+  // Another price may need another margin for its labels.
+  return chart.view.data("curve", line).resize().runAsync();
 };
 
 const choosePrice = (chart) => {

@@ -30,7 +30,8 @@ const cellOf = (column, row) => {
   const cell = make("td", { "data-label": column.label });
   if (column.kind === "number") cell.className = "n";
   if (value === null) return cell;
-  if (write) cell.append(make("bdi", {}, write(value)));
+  const dated = column.kind === "time" || column.kind === "day";
+  if (write) cell.append(make("bdi", dated ? { class: "whole" } : {}, write(value)));
   else if (column.units) {
     const unit = make("small", {}, word(column.units[row]));
     cell.append(make("span", {}, unit, " " + numberText(column, value)));
