@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import engine, sweep, truth
+from benchmarks import engine, report, sweep, truth
 from benchmarks.headlines import write_csv, write_jsonl
 from benchmarks.measure import Measured, measure
 
@@ -22,8 +22,8 @@ CHIPWIRE = str(Path(sys.executable).with_name("chipwire"))
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["program", "engine", "sweep", "truth"], default="program",
-                        help="the program, the engine beside its peers, sweeps, or known worlds [program]")  # fmt: skip
+    parser.add_argument("what", nargs="?", choices=["program", "engine", "sweep", "report", "truth"], default="program",
+                        help="the program, the engine beside its peers, sweeps, the pages, or known worlds [program]")  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="runs of each command [3]")
     parser.add_argument("--headlines", type=int, default=200_000, help="rows for the ingest rates [200000]")
     parser.add_argument("--large", type=int, default=1_000_000, help="rows of the one large file [1000000]")
@@ -39,6 +39,9 @@ def main() -> None:
         return
     if chosen.what == "truth":
         truth.main(chosen.empty, chosen.planted)
+        return
+    if chosen.what == "report":
+        report.main(chosen.runs)
         return
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {chosen.runs} runs each, medians")
     print(f"{'what':<44}{'seconds':>9}{'peak MB':>9}  {'rate':<16}promised")

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from chipwire.engine.measures import TRADING_DAYS_A_YEAR, daily_returns
 from chipwire.reports.benchmarks import Benchmark
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import MISSING, money, number, percent
 from chipwire.reports.warnings import ENOUGH_TRADES as ENOUGH_TRADES  # the page says it too
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ENOUGH_DAYS = 60
+"""Daily returns below which a standard error that holds for many returns is not told."""
 
 
 def first_benchmark(report: RunReport) -> Benchmark | None:
@@ -16,13 +26,61 @@ def first_benchmark(report: RunReport) -> Benchmark | None:
 
 
 def verdict(report: RunReport) -> str:
-    """Return what came of the run: gain after costs, against which benchmark, with how many trades."""
+    """Return what came of the run and with how many trades, as text."""
+    return f"{answer(report)} {trades(report)}"
+
+
+def answer(report: RunReport) -> str:
+    """Return the answer in one sentence: gain after costs, against which benchmark, and how sure that is."""
     metrics, currency = report.metrics, report.run.currency
     return (
         f"{report.run.strategy} {_moved(metrics.total_return)} after costs from {metrics.first_day} to "
         f"{metrics.last_day} ({money(metrics.capital, currency)} became "
-        f"{money(metrics.final_equity, currency)}), {_against(report)}. {_trades(report)}"
+        f"{money(metrics.final_equity, currency)}), {_against(report)}{_uncertainty(report)}."
     )
+
+
+def sharpe_standard_error(returns: NDArray[np.float64]) -> float:
+    """Return the standard error of the yearly Sharpe ratio of independent daily returns.
+
+    Parameters
+    ----------
+    returns : array, shape (days,)
+        Fractions.
+
+    Returns
+    -------
+    float
+        ``sqrt((1 - g SR + (k - 1) / 4 SR^2) / days) * sqrt(252)`` with the daily Sharpe ratio SR, the skewness g and
+        the kurtosis k (3 for a normal distribution, where this is Lo's ``(1 + SR^2 / 2) / days``); moments are those
+        of the sample. NaN for fewer than two returns, returns that do not vary, or
+        any NaN.
+
+    References
+    ----------
+    Lo (2002), The statistics of Sharpe ratios, Financial Analysts Journal 58(4); Mertens (2002), Comments on variance
+    of the IID estimator in Lo (2002). Returns that hang together from day to day make the true error larger.
+    """
+    values = np.asarray(returns, dtype=float)
+    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return math.nan
+    z = (values - values.mean()) / values.std()
+    ratio = values.mean() / values.std()
+    variance = (1 - np.mean(z**3) * ratio + (np.mean(z**4) - 1) / 4 * ratio**2) / len(values)
+    # The moments of a sample keep this at zero or above; rounding may not.
+    return math.sqrt(max(float(variance), 0.0) * TRADING_DAYS_A_YEAR)
+
+
+def _uncertainty(report: RunReport) -> str:
+    """Return how sure the Sharpe ratio is, as the end of a sentence; nothing where it cannot be told."""
+    sharpe, returns = report.metrics.sharpe, daily_returns(np.asarray(report.curve))
+    error = sharpe_standard_error(returns)
+    if len(returns) < ENOUGH_DAYS or not (math.isfinite(sharpe) and math.isfinite(error)):
+        return ""
+    told = f"; the run's Sharpe ratio is {number(sharpe)} with a standard error of {number(error)}, "
+    if abs(sharpe) < 2 * error:
+        return f"{told}so luck alone can explain it"
+    return f"{told}more than two of them {'above' if sharpe > 0 else 'below'} zero"
 
 
 def _moved(change: float) -> str:
@@ -38,7 +96,8 @@ def _against(report: RunReport) -> str:
     return f"while {mark.instrument} {_moved(mark.total_return)}"
 
 
-def _trades(report: RunReport) -> str:
+def trades(report: RunReport) -> str:
+    """Return in a sentence how many trades there were, and whether they are too few."""
     metrics = report.metrics
     if not metrics.n_fills:
         return "It made no trade."

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -89,6 +89,10 @@ class RunReport:
         a zone.
     attribution : DataFrame
         Where the profit came from, see `chipwire.reports.attribution.Attribution`.
+    closes : DataFrame
+        ``instrument``, ``session``, ``close`` in local currency of every instrument traded.
+    n_headlines : int
+        Headlines of the warehouse that became available in the run's days, traded on or not.
     warnings : tuple of str
         The engine's and those about the report's own input.
     quality : SignalQuality or None
@@ -111,6 +115,8 @@ class RunReport:
     costs: pd.DataFrame
     positions: pd.DataFrame
     attribution: pd.DataFrame
+    closes: pd.DataFrame
+    n_headlines: int
     warnings: tuple[str, ...]
     quality: SignalQuality | None
 
@@ -241,6 +247,21 @@ def monthly_returns(days: Sequence[date], curve: Sequence[float]) -> pd.DataFram
     return pd.DataFrame(rows, columns=["year", "month", "return"])
 
 
+# --- what the charts and tables need besides ---------------------------------------------------------------
+
+
+def _closes(warehouse: Warehouse, run: RunInfo, days: Sequence[date]) -> pd.DataFrame:
+    named: dict[str, object] = {
+        "run": run.run_id, "first": days[0], "last": days[-1], "interval": run.settings.get("interval", "1d"),
+    }  # fmt: skip
+    return _with_dates(warehouse.frame(load_sql("chipwire.reports", "closes.sql"), named))
+
+
+def _count_headlines(warehouse: Warehouse, first: date, last: date) -> int:
+    sql = "SELECT count(*) FROM headline WHERE available_at >= ? AND available_at < ?"
+    return int(warehouse.value(sql, [first, last + timedelta(days=1)]))
+
+
 # --- all of it -------------------------------------------------------------------------------------------
 
 
@@ -346,4 +367,6 @@ def collect(
             *_hindsight(run, causes),
         ),
         quality=measured,
+        closes=_closes(warehouse, run, days),
+        n_headlines=_count_headlines(warehouse, metrics.first_day, metrics.last_day),
     )

@@ -218,6 +218,12 @@ def _notebook(made: Material) -> dict[str, bytes]:
     return {"report.ipynb": render_notebook(made.report, list(made.tables)).encode(), **_parquet(made)}
 
 
+def _png(made: Material) -> dict[str, bytes]:
+    from chipwire.reports.pictures import pictures
+
+    return pictures(made.report)
+
+
 def _folder_name(made: Material) -> list[str]:
     from chipwire.reports.run_folder import folder_name
 
@@ -243,6 +249,7 @@ FORMATS: Mapping[str, Format] = {
     "md": Format(lambda _: ["report.md"], _markdown),
     # The notebook reads the tables beside it.
     "ipynb": Format(lambda made: ["report.ipynb", *_tables_as("parquet")(made)], _notebook),
+    "png": Format(lambda _: ["equity.png", "drawdown.png"], _png),
     "folder": Format(_folder_name, _folder),
 }
 

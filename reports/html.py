@@ -1,37 +1,44 @@
-"""One offline page: the answer, the charts, every fill with its headline, and what it takes to repeat it.
+"""The page of a run: the answer, the charts, every fill with its headline, and what it takes to repeat it.
 
-The page's policy is ``default-src 'none'`` with hashes of its own script and style. Vega needs no exception:
-its expressions are parsed to trees and walked by an interpreter (``ast: true``). Foreign text reaches the
-page in two ways only: through autoescaping, or as JSON that the script puts into text nodes. The same report
-gives the same bytes.
+The page is a frame (`chipwire.reports.page`) with small sections in it: each is a line of `SECTIONS` and a file
+``section_ID.html.j2``, and the navigation lists them. In a section ``<div class="long" data-table="NAME">`` becomes
+the table NAME of `chipwire.reports.tables.page_data`, and the macro ``chart(NAME, ...)`` of ``charts.html.j2`` the
+chart NAME of `render_html`. The same report gives the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 import shlex
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import altair as alt
-import jinja2
 import pandas as pd
-import vl_convert
-from markupsafe import Markup, escape
 
-from chipwire import __version__
 from chipwire.reports import charts
-from chipwire.reports.answer import ENOUGH_TRADES, five_figures, verdict
+from chipwire.reports.answer import answer, five_figures, trades
 from chipwire.reports.collect import RunInfo, RunReport
 from chipwire.reports.metrics import COST_KINDS
-from chipwire.reports.tables import fills_table, unfilled_table
-from chipwire.reports.values import money, number, percent, plain
+from chipwire.reports.page import render
+from chipwire.reports.tables import MANY_FILLS, count_of_headlines, page_data
+from chipwire.reports.values import REASONS, number, percent
 
+SECTIONS = (
+    ("equity", "Equity", "Equity against benchmarks"),
+    ("warnings", "Warnings", "Before you believe it"),
+    ("risk", "Risk", "Risk"),
+    ("months", "Months", "Month by month"),
+    ("prices", "Prices", "Prices, fills and headlines"),
+    ("fills", "Fills", "Fills and their headlines"),
+    ("headlines", "Headlines", "Headlines traded on"),
+    ("costs", "Costs", "Costs"),
+    ("unfilled", "Not filled", "What was not filled, and why"),
+    ("positions", "Positions", "Open positions at the end"),
+    ("repeat", "Repeat", "To repeat it"),
+)
+"""Identity, word in the navigation and title of each section, in the order of the page."""
+
+_SCRIPTS = ("tables.js", "headlines.js", "charts.js", "prices.js", "report.js")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SHADES = (0.02, 0.05)
 """Size of a month's return at which its cell takes the next darker shade."""
@@ -50,47 +57,45 @@ def render_html(report: RunReport) -> str:
     str
         A whole HTML document without any address of its own; about 1 MB, of which 0.9 MB draw the charts.
     """
-    style, script, vega = _asset("report.css"), _asset("report.js"), _vega()
-    policy = (
-        f"default-src 'none'; script-src {_hash(vega)} {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return _template().render(
-        policy=policy,
-        style=Markup(style),  # noqa: S704 - our own file, as are the two below
-        script=Markup(script),  # noqa: S704
-        vega=Markup(vega),  # noqa: S704
-        version=__version__,
-        enough=ENOUGH_TRADES,
+    drawn = {
+        "equity": charts.equity_chart(report),
+        "drawdown": charts.drawdown_chart(report),
+        "exposure": charts.exposure_chart(report),
+        "price": charts.price_chart(),
+    }
+    return render(
+        "report.html.j2",
+        page_data(report) | {"charts": drawn},
+        _SCRIPTS,
+        charts=True,
+        sections=_sections(report),
         report=report,
         run=report.run,
         metrics=report.metrics,
         currency=report.run.currency,
-        verdict=verdict(report),
+        answer=answer(report),
+        trades=trades(report),
         figures=five_figures(report),
         further=_further(report),
         legend=charts.legend(report),
-        charts=script_json({"equity": charts.equity_chart(report), "drawdown": charts.drawdown_chart(report)}),
         months=_MONTHS,
         years=_years(report),
-        fills=script_json(fills_table(report)),
-        unfilled=script_json(unfilled_table(report)),
+        many=MANY_FILLS,
+        used=count_of_headlines(report),
         costs=_costs(report),
-        cost_kinds=COST_KINDS,
+        cost_kinds=[kind for kind in COST_KINDS if report.metrics.costs[kind]],
         holdings=_holdings(report),
-        reasons=report.reasons.to_dict("records"),
+        reasons=[(REASONS.get(name, name), orders) for name, orders in report.reasons.itertuples(index=False)],
         settings=_flat(report.run.settings),
         parameters=_flat(report.run.params),
         command=repeat_command(report.run),
     )
 
 
-def script_json(value: Any) -> Markup:
-    """Return JSON that can stand in a script element: no ``<``, ``>``, ``&`` and no line separators in it."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped just above
+def _sections(report: RunReport) -> list[tuple[str, str, str]]:
+    """Return the sections that the run has something for."""
+    empty = {"warnings": not report.warnings, "prices": report.closes.empty, "headlines": report.causes.empty}
+    return [section for section in SECTIONS if not empty.get(section[0])]
 
 
 def repeat_command(run: RunInfo) -> str:
@@ -105,49 +110,6 @@ def repeat_command(run: RunInfo) -> str:
     if run.model_id:
         words += ["--model", run.model_id]
     return shlex.join(words)
-
-
-# --- the page's own parts --------------------------------------------------------------------------------
-
-
-def _asset(name: str) -> str:
-    return resources.files("chipwire.reports.templates").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _vega() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, of the version that altair writes for."""
-    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["minus"] = _minus
-    environment.filters["dates"] = _dates
-    environment.filters["percent"] = lambda value, **options: _minus(percent(value, **options))
-    environment.filters["number"] = lambda value, digits=2: _minus(number(value, digits))
-    environment.filters["money"] = lambda value, currency: _minus(money(value, currency))
-    return environment.from_string(_asset("report.html.j2"))
-
-
-def _minus(text: str) -> str:
-    """Return a number's text with a true minus sign, which is as wide as the plus."""
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _dates(text: str) -> Markup:
-    """Return escaped text whose ISO dates do not break at the end of a line."""
-    return Markup(re.sub(r"\b\d{4}-\d\d-\d\d\b", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 # --- what the template shows -----------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def _settings_options(command: F) -> F:
 
 def _rows_options(command: F) -> F:
     """Give a command the options of a list of rows."""
-    command = click.option("--force", is_flag=True, help="Overwrite the file of --out.")(command)
+    command = click.option("--force", is_flag=True, help="Overwrite files that are there.")(command)
     command = click.option("--out", type=click.Path(path_type=Path), help="Write all rows to a .csv or .parquet file.")(
         command
     )
@@ -65,6 +65,12 @@ def _rows_options(command: F) -> F:
                            help="Print the best N; 0: all.")(command)  # fmt: skip
     return click.option("--sort", type=click.Choice(FIGURES), default="sharpe", show_default=True, metavar="FIGURE",
                         help=f"Best first by one of {', '.join(FIGURES)}.")(command)  # fmt: skip
+
+
+def _page_option(command: F) -> F:
+    return click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to FILE.")(
+        command
+    )
 
 
 @click.command()
@@ -248,43 +254,63 @@ def sweeps_list(app: App, fmt: str) -> None:
 @click.argument("sweep", default="latest")
 @click.option("--walk-forward", "walked", is_flag=True, help="Show its last walk-forward instead of its rows.")
 @_rows_options
+@_page_option
 @listing
 @pass_app
 def sweeps_show(
-    app: App, sweep: str, walked: bool, sort: str, top: int, out: Path | None, force: bool, fmt: str
+    app: App, sweep: str, walked: bool, sort: str, top: int, out: Path | None, html: Path | None, force: bool, fmt: str
 ) -> None:
     """Show the rows of a sweep, best first; with --json or --csv each has the command that runs it alone.
 
-    SWEEP is latest, an id or a number.
+    SWEEP is latest, an id or a number. The page of --html has all rows and heat maps of the parameters.
 
-    Example: chipwire sweeps show latest --sort calmar --top 5 --json
+    Example: chipwire sweeps show latest --sort calmar --html sweep.html
     """
+    from chipwire.reports.page import check_page, write_page
+    from chipwire.reports.sweep_page import render_sweep
     from chipwire.reports.sweep_tables import check_out
 
     if out is not None:
         check_out(out, force=force)
+    if html is not None:
+        check_page(html, force=force)
     with app.open("sweeps show") as warehouse:
         if walked:
             walk_forward_commands.show_stored(app, warehouse, sweep, fmt)
             return
         _show(app, warehouse, sweep, sort, top, out, force, fmt)
         walk_forward_commands.tell_stored(app, warehouse, sweep)
+        if html is not None:
+            write_page(render_sweep(warehouse, sweep, sort=sort, words=app.words), html, force=force)
+            app.say(f"page written to {html}")
 
 
 @inspection.runs.command("compare")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--all", "everything", is_flag=True, help="Also what is the same in all runs (tables only).")
+@_page_option
+@click.option("--force", is_flag=True, help="Overwrite the file of --html.")
 @listing
 @pass_app
-def compare(app: App, runs: tuple[str, ...], everything: bool, fmt: str) -> None:
+def compare(app: App, runs: tuple[str, ...], everything: bool, html: Path | None, force: bool, fmt: str) -> None:
     """Show runs side by side: what they were asked, and their figures.
 
-    Example: chipwire runs compare 1 2 latest
+    The page of --html has their equity curves too.
+
+    Example: chipwire runs compare 1 2 latest --html runs.html
     """
+    from chipwire.reports.page import check_page, write_page
     from chipwire.reports.sweep_tables import compare_runs, comparison_text
 
+    if html is not None:
+        check_page(html, force=force)
     with app.open("runs compare") as warehouse:
         rows, labels = compare_runs(warehouse, runs)
+        if html is not None:
+            from chipwire.reports.compare_page import render_comparison
+
+            write_page(render_comparison(warehouse, runs), html, force=force)
+            app.say(f"page written to {html}")
     columns = [Column("figure"), *(Column(run_id, label) for run_id, label in labels.items())]
     if fmt == "table":
         shown = [row for row in rows if everything or row["differs"]]

@@ -27,8 +27,12 @@ FIGURES = (
 )  # fmt: skip
 """What a sweep can be sorted by."""
 _SHOWN = ("sharpe", "total_return", "annual_return", "max_drawdown", "turnover", "costs", "n_fills")
-_PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max_drawdown", "mean_exposure"})
+_PERCENT = frozenset({
+    "total_return", "annual_return", "annual_volatility", "max_drawdown", "mean_exposure", "hit_rate",
+    "costs_of_gross_profit", "costs_of_equity",
+})  # fmt: skip
 _SIGNED = frozenset({"total_return", "annual_return", "max_drawdown"})
+_RATIOS = frozenset({"sharpe", "sortino", "calmar", "profit_factor", "turnover"})
 _WHOLE = frozenset({"n_fills", "n_unfilled", "days"})
 
 
@@ -297,5 +301,5 @@ def comparison_text(name: str, value: Any) -> str:
     if name in _PERCENT:
         return percent(value, signed=name in _SIGNED)
     if isinstance(value, float):
-        return number(value) if abs(value) >= 1 else f"{value:.4g}"
+        return number(value) if abs(value) >= 1 or name in _RATIOS else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -11,6 +11,21 @@ from urllib.parse import urlsplit
 MISSING = "n/a"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+REASONS = {
+    "no_bar": "no bar of the session",
+    "suspended": "no volume, suspended",
+    "limit_up": "to buy at the upper price limit",
+    "limit_down": "to sell at the lower price limit",
+    "short_forbidden": "a short where none is allowed",
+    "locked_t1": "bought in the same session, locked",
+    "participation": "more than the allowed share of the volume",
+    "lot": "less than a tradable lot",
+    "cash": "not enough cash",
+    "leverage": "over the leverage allowed",
+    "no_fx": "no exchange rate",
+    "band": "smaller than the band of the run",
+}
+"""Why an order was not filled in full, in words; the names are those of `chipwire.engine.rules.Reason`."""
 
 
 def percent(value: float, *, signed: bool = True, digits: int = 1) -> str:
@@ -29,6 +44,11 @@ def number(value: float, digits: int = 2) -> str:
 def money(value: float, currency: str, digits: int = 0) -> str:
     """Return an amount with its currency in front, ``USD 1,234``."""
     return f"{currency} {number(value, digits)}" if math.isfinite(value) else MISSING
+
+
+def minus(text: str) -> str:
+    """Return a number's text with a true minus sign, which is as wide as the plus; for pages, not for terminals."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def instant(value: datetime, precision: str = "minute") -> str:
@@ -77,7 +97,7 @@ def defused(text: str) -> str:
 
 def safe_url(url: Any) -> str | None:
     """Return `url` when it is an http or https address without blanks or controls, else None."""
-    if not isinstance(url, str) or any(c.isspace() or not c.isprintable() for c in url):
+    if not isinstance(url, str) or not url.isprintable() or " " in url:  # no other blank is printable
         return None
     try:
         parts = urlsplit(url)

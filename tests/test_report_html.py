@@ -1,4 +1,4 @@
-"""The page: hostile titles stay text, the policy holds, the bytes repeat; in a real Chromium where there is one."""
+"""The page without a browser: hostile titles stay text, the policy holds, the bytes repeat, the columns say the run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
+from chipwire.data.errors import BadParameter, OutputExists
 from chipwire.data.warehouse import Warehouse
+from chipwire.engine.rules import Reason
 from chipwire.reports.collect import collect
-from chipwire.reports.html import render_html, repeat_command, script_json
-from chipwire.reports.values import safe_url
+from chipwire.reports.html import SECTIONS, render_html, repeat_command
+from chipwire.reports.page import light_colours, script_json, write_page
+from chipwire.reports.pictures import pictures
+from chipwire.reports.tables import TITLE_AT_MOST, page_data
+from chipwire.reports.values import REASONS, safe_url
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -34,12 +37,11 @@ URLS = [
     "https://a.example/path?q=1&r=<2>",
     "http://a.example/zh",
 ]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def _report(tmp_path):
+def _report(tmp_path, titles=HOSTILE):
     days = pd.to_datetime(["2024-07-01", "2024-07-02", "2024-07-03"])
-    count = len(HOSTILE)
+    count = len(titles)
     ids = [f"h{n}" for n in range(count)]
     with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
 
@@ -61,7 +63,7 @@ def _report(tmp_path):
             close=[1.0, 1.1, 1.2], volume=1.0, adjustment="none", batch_id=1,
         )  # fmt: skip
         insert(
-            "headline", headline_id=ids, title=HOSTILE, url=URLS, source="<u>Wire</u>", language="en",
+            "headline", headline_id=ids, title=titles, url=URLS, source="<u>Wire</u>", language="en",
             published_at=days[0], published_precision="minute", available_at=days[0], batch_id=1,
         )  # fmt: skip
         insert(
@@ -104,17 +106,23 @@ class _Page(HTMLParser):
             self.blocks.append((*self._open, data))
 
 
+def _data(page):
+    return next(json.loads(block) for _, attrs, block in page.blocks if attrs.get("id") == "data")
+
+
 def test_no_title_becomes_markup(tmp_path):
     text = render_html(_report(tmp_path))
     page = _Page(text)
     assert {tag for tag, _ in page.tags} & {"img", "i", "b2", "u", "hr", "iframe", "object", "link"} == set()
-    # The bundle, the page's script and three blocks of data; nothing a title has brought.
-    assert sum(tag == "script" for tag, _ in page.tags) == 5
+    # The bundle, the page's script and one block of data; nothing a title has brought.
+    assert sum(tag == "script" for tag, _ in page.tags) == 3
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") or name == "style" for name in attrs)]
-    data = {attrs["id"]: json.loads(block) for _, attrs, block in page.blocks if "id" in attrs}
-    headlines = data["fills-data"]["lookup"]["headlines"]
-    assert [headline[0] for headline in headlines] == HOSTILE
-    assert [headline[2] for headline in headlines] == [None, URLS[1], None, None, URLS[4], URLS[5]]
+    data = _data(page)
+    assert data["headlines"]["title"] == HOSTILE
+    words = data["words"]
+    parts = zip(data["headlines"]["host"], data["headlines"]["path"], strict=True)
+    links = [None if host is None else words[host] + path for host, path in parts]
+    assert links == [None, URLS[1], None, None, URLS[4], URLS[5]]
     assert "{{ 7 * 7 }}" in text
 
 
@@ -132,6 +140,7 @@ def test_the_policy_names_the_hash_of_each_script_and_style(tmp_path):
 
 def test_nothing_is_fetched(tmp_path):
     page = _Page(render_html(_report(tmp_path)))
+    assert all(attrs["href"].startswith("#") for tag, attrs in page.tags if tag == "a")
     assert not [attrs for tag, attrs in page.tags if tag != "a" and ("src" in attrs or "href" in attrs)]
     style = next(block for tag, _, block in page.blocks if tag == "style")
     assert not re.search(r"url\(|@import", style)
@@ -143,10 +152,10 @@ def test_the_same_report_gives_the_same_bytes(tmp_path):
 
 
 def test_script_json_cannot_end_its_element():
-    value = {"</script>": ["<!--", "a&b", "\u2028\u2029", float("nan"), pd.NaT]}
+    value = {"</script>": ["<!--", "a&b", "\u2028\u2029", pd.NaT]}
     text = script_json(value)
     assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == {"</script>": ["<!--", "a&b", "\u2028\u2029", None, None]}
+    assert json.loads(text) == {"</script>": ["<!--", "a&b", "\u2028\u2029", None]}
 
 
 @pytest.mark.parametrize(
@@ -163,23 +172,96 @@ def test_the_command_to_repeat_is_quoted(tmp_path):
     assert "--capital 1000.0 --currency USD --fill open --benchmarks SPY --fee-multiple 1.0 --model m1" in command
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-def test_a_browser_draws_it_under_its_own_policy(tmp_path):
-    page = tmp_path / "report.html"
-    page.write_text(render_html(_report(tmp_path)), encoding="utf-8")
-    switches = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --dump-dom"
-    )
-    command = [str(BROWSER), *switches.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
-    assert "CONSOLE" not in done.stderr  # a refused script or an error would be told here
-    drawn = _Page(done.stdout)
-    assert [tag for tag, attrs in drawn.tags if tag == "svg" and "marks" in attrs.get("class", "")] == ["svg"] * 2
-    assert "<title>mine&lt;script&gt;" in done.stdout
-    assert not [tag for tag, _ in drawn.tags if tag == "img"]
-    links = [attrs for tag, attrs in drawn.tags if tag == "a"]
-    assert [link["href"] for link in links] == [URLS[1], URLS[4], URLS[5]]
-    assert {link["rel"] for link in links} == {"noopener noreferrer"}
-    assert "1 to 6 of 6 fills" in done.stdout
+def test_the_navigation_lists_every_section_of_the_page(tmp_path):
+    page = _Page(render_html(_report(tmp_path)))
+    ids = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    # No bar of the one instrument traded is stored, so there is no chart of its price.
+    assert ids == [name for name, _, _ in SECTIONS if name != "prices"]
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == ["#main", *(f"#{name}" for name in ids)]
+
+
+def test_columns_give_back_the_fills(tmp_path):
+    report = _report(tmp_path)
+    data = page_data(report)
+    columns = {column["key"]: column for column in data["tables"]["fills"]["columns"]}
+    words, epoch = data["words"], pd.Timestamp("1970-01-01") + pd.Timedelta(days=data["epoch"])
+    for row, fill in enumerate(report.fills.itertuples()):
+        assert columns["fill"]["values"][row] == fill.fill_no
+        assert epoch + pd.Timedelta(minutes=columns["at"]["values"][row]) == fill.auction_at
+        assert words[columns["instrument"]["values"][row]] == fill.instrument
+        assert words[columns["side"]["values"][row]] == "buy"
+        assert words[columns["price"]["units"][row]] == fill.currency
+        assert columns["price"]["values"][row] == fill.price
+        assert columns["realized"]["values"][row] is None  # nothing was closed
+        count, reading, strength, theme, relation = columns["causes"]["values"][row]
+        assert (count, strength, words[theme], words[relation]) == (1, -0.5, "sanctions", "its own signal")
+        assert data["headlines"]["title"][data["readings"]["headline"][reading]] == HOSTILE[row]
+
+
+def test_only_headlines_behind_fills_are_in_the_page_and_the_rest_is_counted(tmp_path):
+    report = _report(tmp_path)
+    with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
+        later = pd.to_datetime(["2024-07-02 00:00", "2024-07-03 23:59", "2024-07-04 00:00"])
+        warehouse.insert(
+            "headline",
+            pd.DataFrame(
+                {"headline_id": ["x1", "x2", "x3"], "title": "Nothing came of it", "language": "en",
+                 "available_at": later, "batch_id": 1}
+            ),
+        )  # fmt: skip
+        report = collect(warehouse, "latest")
+    text = render_html(report)
+    assert "Nothing came of it" not in text
+    # Two of the three became known in the run's days; all six others stand behind a fill.
+    assert report.n_headlines == len(HOSTILE) + 2
+    assert f"Of {len(HOSTILE) + 2} headlines that became known in the run's days, 6 stand behind a fill" in text
+
+
+def test_a_very_long_title_is_cut(tmp_path):
+    data = page_data(_report(tmp_path, ["z" * 10_000, *HOSTILE[1:]]))
+    assert data["headlines"]["title"][0] == "z" * TITLE_AT_MOST + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def test_pictures_need_no_browser_and_no_variable_of_the_page(tmp_path):
+    made = pictures(_report(tmp_path))
+    assert sorted(made) == ["drawdown.png", "equity.png"]
+    for content in made.values():
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        width = int.from_bytes(content[16:20], "big")
+        assert width > 2_000
+    assert {"--ink", "--paper", "--muted", "--mark", *(f"--line-{n}" for n in range(6))} <= light_colours().keys()
+
+
+def test_a_page_is_written_where_nothing_is_and_nowhere_else(tmp_path):
+    path = tmp_path / "page.html"
+    write_page("one", path, force=False)
+    with pytest.raises(OutputExists, match="--force"):
+        write_page("two", path, force=False)
+    assert path.read_text() == "one"
+    write_page("two", path, force=True)
+    assert path.read_text() == "two"
+    with pytest.raises(BadParameter, match=r"ends in \.html"):
+        write_page("three", tmp_path / "page.txt", force=True)
+    link = tmp_path / "link.html"
+    link.symlink_to(tmp_path / "elsewhere.html")
+    with pytest.raises(OutputExists):
+        write_page("four", link, force=False)
+    assert not (tmp_path / "elsewhere.html").exists()
+
+
+def test_a_run_that_traded_nothing_has_a_page_and_pictures(tmp_path):
+    _report(tmp_path)
+    with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
+        with warehouse.transaction():
+            for table in ("fill", "fill_cause", "unfilled", "position"):
+                warehouse.run(f"DELETE FROM {table}")
+        report = collect(warehouse, "latest")
+    text = render_html(report)
+    assert "Nothing was traded." in text
+    assert "Every order was filled in full." in text
+    assert not {"prices", "headlines"} & {attrs.get("id") for _, attrs in _Page(text).tags}
+    assert pictures(report)["equity.png"]
+
+
+def test_every_reason_is_told_in_words():
+    assert {reason.name.lower() for reason in Reason} - {"none"} == REASONS.keys()

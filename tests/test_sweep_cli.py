@@ -355,3 +355,21 @@ def test_runs_side_by_side(run):
     assert "two different runs" in err
     for run_id in ids:
         run("runs", "delete", run_id)
+
+
+def test_a_page_is_not_overwritten_unless_asked(run, tmp_path):
+    run(*SWEEP, "--json")
+    page = tmp_path / "deep" / "sweep.html"
+    code, _, err = run("sweeps", "show", the_sweep(run), "--html", str(page))
+    assert code == 0
+    assert f"page written to {page}" in err
+    first = page.read_bytes()
+    code, out, err = run("sweeps", "show", the_sweep(run), "--html", str(page), "--sort", "calmar")
+    assert (code, out) == (1, "")
+    assert "--force" in err
+    assert page.read_bytes() == first
+    assert run("sweeps", "show", the_sweep(run), "--html", str(page), "--sort", "calmar", "--force")[0] == 0
+    assert page.read_bytes() != first
+    code, _, err = run("runs", "compare", "1", "2", "--html", str(tmp_path / "runs.pdf"))
+    assert code == 1
+    assert "a file that ends in .html" in err

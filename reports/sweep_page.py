@@ -1,0 +1,220 @@
+"""The page of a sweep: how good the best really is, the parameter plane as a heat map, the best rows, all rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import NormalDist, median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chipwire.engine.measures import TRADING_DAYS_A_YEAR
+from chipwire.reports import sweep_tables
+from chipwire.reports.page import render
+from chipwire.reports.sweep_tables import LESS_IS_BETTER, Sweep
+from chipwire.reports.tables import Places, significant
+from chipwire.reports.values import minus, number, percent
+
+if TYPE_CHECKING:
+    from chipwire.data.warehouse import Warehouse
+
+_SCRIPTS = ("tables.js", "plane.js", "sweep.js")
+SECTIONS = (
+    ("plane", "Plane", "The parameter plane"),
+    ("best", "Best rows", "The best rows, and the command that runs each alone"),
+    ("rows", "All rows", "All rows"),
+)
+BEST = 10
+"""Rows shown with the command that runs each."""
+
+VALUES_AT_MOST = 40
+"""Different numbers of an axis up to which each has its own line in the plane; more are put into bins."""
+BINS = 12
+_MEASURES = {
+    "sharpe": "Sharpe ratio", "total_return": "Total return", "annual_return": "Annual return",
+    "annual_volatility": "Annual volatility", "sortino": "Sortino ratio", "max_drawdown": "Max drawdown",
+    "calmar": "Calmar ratio", "turnover": "Turnover", "costs": "Costs", "n_fills": "Fills",
+}  # fmt: skip
+_PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max_drawdown"})
+_ABOUT_ZERO = frozenset({"sharpe", "total_return", "annual_return", "sortino", "calmar"})
+_DIGITS = {"costs": 0, "n_fills": 0}
+_EULER = 0.5772156649015329
+
+
+def expected_best_sharpe(trials: int, days: int) -> float:
+    """Return the highest yearly Sharpe ratio to expect of so many independent strategies without any skill.
+
+    Parameters
+    ----------
+    trials : int
+        Strategies tried.
+    days : int
+        Daily returns of each.
+
+    Returns
+    -------
+    float
+        ``sqrt(252 / days) * ((1 - c) Z(1 - 1 / N) + c Z(1 - 1 / (N e)))`` with Euler's constant c and the normal
+        quantile Z; 0 for one trial, NaN without a day. Trials that are alike make the true figure lower.
+
+    References
+    ----------
+    Bailey and Lopez de Prado (2014), The deflated Sharpe ratio, Journal of Portfolio Management 40(5), equation 1.
+    """
+    if days < 1 or trials < 1:
+        return math.nan
+    if trials == 1:
+        return 0.0
+    quantile = NormalDist().inv_cdf
+    highest = (1 - _EULER) * quantile(1 - 1 / trials) + _EULER * quantile(1 - 1 / (trials * math.e))
+    return math.sqrt(TRADING_DAYS_A_YEAR / days) * highest
+
+
+def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequence[str]) -> str:
+    """Return the page of a sweep.
+
+    Parameters
+    ----------
+    sort : str
+        One of `chipwire.reports.sweep_tables.FIGURES`: what makes a row the best.
+    words : sequence of str
+        With which each command begins.
+
+    Raises
+    ------
+    NothingToDo, UnknownName, BadParameter
+        See `find_sweep` and `sweep_rows`.
+    """
+    from chipwire.engine.sweep_store import count_trials
+
+    sweep = sweep_tables.find_sweep(warehouse, reference)
+    rows = sweep_tables.sweep_rows(warehouse, sweep, sort=sort, words=words)
+    varied = [sweep.columns[one["of"], one["name"]] for one in sweep.axes if one["values"] > 1]
+    places = Places()
+    data = {
+        "tables": {"rows": {"name": "rows", "columns": _columns(rows, varied, places)}},
+        "plane": {"axes": [axis(name, [row[name] for row in rows]) for name in varied], "measures": _measures(sort)},
+    }
+    columns = sweep_tables.table_columns(sweep, rows[:BEST], sort, "table")
+    return render(
+        "sweep.html.j2",
+        data | {"words": list(places)},
+        _SCRIPTS,
+        charts=False,
+        sections=[section for section in SECTIONS if varied or section[0] != "plane"],
+        sweep=sweep,
+        sort=_label(sort),
+        answer=_answer(sweep, rows, sort),
+        luck=_luck(rows, count_trials(warehouse, sweep.strategy), sweep.strategy),
+        heads=[_MEASURES.get(column.key, column.key) for column in columns],
+        best=[([_cell(column, row) for column in columns], row["command"]) for row in rows[:BEST]],
+        left=sweep.configurations - sweep.done,
+    )
+
+
+def _label(name: str) -> str:
+    return _MEASURES.get(name, name.replace("_", " "))
+
+
+def _cell(column: Any, row: Mapping[str, Any]) -> str:
+    value = row[column.key]
+    if value is None:
+        return ""
+    text = str(column.form(value)) if column.form else str(value)
+    return text if isinstance(value, str) else minus(text)
+
+
+# --- the answer ------------------------------------------------------------------------------------------
+
+
+def _answer(sweep: Sweep, rows: Sequence[Mapping[str, Any]], sort: str) -> str:
+    """Return in a sentence how the best row stands among all."""
+    known = [row[sort] for row in rows if row[sort] is not None]
+    what = f"{len(rows):,} configuration{'' if len(rows) == 1 else 's'} of {sweep.strategy}"
+    if not known:
+        return f"{what}; none has a figure for {_label(sort)}."
+    best, middle = _text(sort, known[0]), _text(sort, median(known))
+    text = f"{what}: the best {_label(sort)} is {best} (row {rows[0]['row']}), the median {middle}"
+    if sort not in _ABOUT_ZERO:
+        return f"{text}."
+    above = percent(sum(value > 0 for value in known) / len(known), signed=False, digits=0)
+    return f"{text}, and {above} are above zero."
+
+
+def _luck(rows: Sequence[Mapping[str, Any]], tried: int, strategy: str) -> str:
+    """Return what to expect of the best of so many by luck alone."""
+    text = (
+        f"{tried:,} configurations of {strategy} were tried so far in this warehouse: "
+        "the best of many looks better than it is."
+    )
+    expected = expected_best_sharpe(tried, max((row["days"] or 0 for row in rows), default=0))
+    if not expected > 0:
+        return text
+    return (
+        f"{text} Of {tried:,} independent strategies without any skill over as many days, the best would be expected "
+        f"to show a Sharpe ratio of {number(expected)}; configurations that are alike make that lower."
+    )
+
+
+def _text(name: str, value: float) -> str:
+    return minus(percent(value) if name in _PERCENT else number(value, _DIGITS.get(name, 2)))
+
+
+# --- tables and plane ------------------------------------------------------------------------------------
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], varied: Sequence[str], places: Places) -> list[dict[str, Any]]:
+    """Return the columns of all rows; see `chipwire.reports.tables`."""
+    columns: list[dict[str, Any]] = [
+        {"key": "row", "label": "Row", "kind": "number", "digits": 0, "values": [row["row"] for row in rows]}
+    ]
+    for name in varied:
+        values = [row[name] for row in rows]
+        if _numeric(values):
+            columns.append({"key": f"axis {name}", "label": name, "kind": "number", "exact": True, "values": values})
+        else:
+            texts = [sweep_tables.comparison_text("params.", value) or "none" for value in values]
+            columns.append({"key": f"axis {name}", "label": name, "kind": "word", "values": places.of(texts)})
+    for name, label in _MEASURES.items():
+        short = [None if row[name] is None else significant(row[name], 6 if name == "costs" else 4) for row in rows]
+        column = {"key": name, "label": label, "kind": "number", "digits": _DIGITS.get(name, 2), "values": short}
+        columns.append(column | {"percent": name in _PERCENT, "signed": name in _PERCENT & _ABOUT_ZERO})
+    if any(row["error"] for row in rows):
+        errors = places.of(row["error"] or "" for row in rows)
+        columns.append({"key": "error", "label": "Error", "kind": "word", "values": errors})
+    return columns
+
+
+def _measures(first: str) -> list[dict[str, Any]]:
+    """Return what the plane can show, that by which the rows are sorted first."""
+    names = sorted(_MEASURES, key=lambda name: name != first)
+    return [
+        {"key": name, "label": _MEASURES[name], "less": name in LESS_IS_BETTER, "zero": name in _ABOUT_ZERO}
+        for name in names
+    ]
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return an axis of the plane: its name, the names along it, and the place of each row's value.
+
+    Numbers of which there are many are put into `BINS` bins that hold about as many rows each.
+    """
+    if not _numeric(values):
+        texts = [sweep_tables.comparison_text("params.", value) or "none" for value in values]
+        names = sorted(set(texts))
+        return {"name": name, "names": names, "places": [names.index(text) for text in texts]}
+    different = sorted(set(values))
+    if len(different) <= VALUES_AT_MOST:
+        place = {value: number for number, value in enumerate(different)}
+        names = [f"{value:.10g}" if isinstance(value, float) else str(value) for value in different]
+        return {"name": name, "names": names, "places": [place[value] for value in values]}
+    edges = np.unique(np.quantile(np.asarray(values, dtype=float), np.linspace(0, 1, BINS + 1)))
+    found = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    names = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
+    return {"name": name, "names": names, "places": [int(place) for place in found]}
