@@ -338,7 +338,7 @@ def backtest(
 @cli.command()
 @click.argument("run", default="latest")
 @click.option("--format", "formats", default="html", show_default=True,
-              help="html,json,csv,parquet,md,ipynb,png,folder; the last has all that 'chipwire rerun' needs.")  # fmt: skip
+              help="html,json,csv,parquet,png,md,ipynb,folder; the last is all that 'rerun' needs.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made if it is not there.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--strategy", metavar="FILE.py:CLASS", help="For a folder: the run's strategy, where it was a file.")

@@ -22,8 +22,10 @@ CHIPWIRE = str(Path(sys.executable).with_name("chipwire"))
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["program", "engine", "sweep", "report", "truth"], default="program",
-                        help="the program, the engine beside its peers, sweeps, the pages, or known worlds [program]")  # fmt: skip
+    parser.add_argument(
+        "what", nargs="?", choices=["program", "engine", "sweep", "report", "truth"], default="program",
+        help="the program, the engine beside its peers, sweeps, the pages, or known worlds [program]",
+    )  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="runs of each command [3]")
     parser.add_argument("--headlines", type=int, default=200_000, help="rows for the ingest rates [200000]")
     parser.add_argument("--large", type=int, default=1_000_000, help="rows of the one large file [1000000]")
