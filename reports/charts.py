@@ -85,7 +85,7 @@ def price_chart() -> dict[str, Any]:
         _trades("buy", "triangle-up", "var(--buy)"),
         _trades("sell", "triangle-down", "var(--sell)"),
         # At the foot, where they hide no fill.
-        _marks(alt.YValue(alt.ExprRef("height - 8"))),
+        _marks(alt.value(alt.ExprRef("height - 8"))),
     ]
     chart = _spec(layers, height=300, description="Closing prices, with what was bought and sold and why.")
     return {"spec": chart, "days": [], "series": []}
@@ -184,7 +184,7 @@ def _rule(tips: list[alt.Tooltip]) -> alt.Chart:
     return cursor
 
 
-def _marks(y: alt.Y | alt.YValue) -> alt.Chart:
+def _marks(y: Any) -> alt.Chart:
     """Return diamonds for headlines; the one that the reader has chosen, ``picked``, is larger."""
     diamond = _base("marks").mark_point(
         shape="diamond", filled=True, fill="var(--mark)", stroke="var(--paper)", strokeWidth=1, opacity=1, aria=False,
