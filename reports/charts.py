@@ -51,7 +51,9 @@ def lines_chart(
     """Return a chart of changes over days, one line each, the first one the thickest and in front."""
     layers = [_line(number, 2.2 if number == 0 else 1.4) for number in reversed(range(len(series)))]
     layers.append(_cursor([name for name, _ in series], "+.1%"))
-    return _chart(days, series, [*layers, *([_marks("s0")] if marks else [])], height=height, description=description)
+    return _chart(
+        days, series, [*layers, *([_marks(alt.Y("s0:Q"))] if marks else [])], height=height, description=description
+    )
 
 
 def drawdown_chart(report: RunReport) -> dict[str, Any]:
@@ -82,7 +84,8 @@ def price_chart() -> dict[str, Any]:
         _rule(tips),
         _trades("buy", "triangle-up", "var(--buy)"),
         _trades("sell", "triangle-down", "var(--sell)"),
-        _marks("price"),
+        # At the foot, where they hide no fill.
+        _marks(alt.value(alt.ExprRef("height - 8"))),
     ]
     chart = _spec(layers, height=300, description="Closing prices, with what was bought and sold and why.")
     return {"spec": chart, "days": [], "series": []}
@@ -181,7 +184,7 @@ def _rule(tips: list[alt.Tooltip]) -> alt.Chart:
     return cursor
 
 
-def _marks(field: str) -> alt.Chart:
+def _marks(y: Any) -> alt.Chart:
     """Return diamonds for headlines; the one that the reader has chosen, ``picked``, is larger."""
     diamond = _base("marks").mark_point(
         shape="diamond", filled=True, fill="var(--mark)", stroke="var(--paper)", strokeWidth=1, opacity=1, aria=False,
@@ -189,9 +192,7 @@ def _marks(field: str) -> alt.Chart:
     )  # fmt: skip
     size = alt.condition("datum.n === picked", alt.value(260), alt.value(90))
     # The tip itself is the page's; without one here the pointer would not be told of.
-    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(
-        x=_x(), y=alt.Y(f"{field}:Q"), size=size, tooltip="n:Q"
-    )
+    marks: alt.Chart = diamond.transform_filter(_IN_SPAN).encode(x=_x(), y=y, size=size, tooltip="n:Q")
     return marks
 
 

@@ -35,7 +35,7 @@ const showPrice = (chart, number) => {
     .sort((a, b) => data.headlines.known[a] - data.headlines.known[b]);
   const marks = places.map((place, n) => {
     const at = placeOf(days, (data.epoch + Math.floor(data.headlines.known[place] / 1440)) * DAY_MS);
-    return markOf(place, n, { day: days[at], price: line[at].s0 });
+    return markOf(place, n, { day: days[at] });
   });
   setMarks(chart, marks);
   for (const side of ["buy", "sell"]) chart.view.data(side, fills.filter((fill) => fill.side === side));
