@@ -20,6 +20,7 @@ from chipwire.signals.build import build_signals, resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
+EMBEDDING = 128  # numbers, as the shipped reader gives
 OLD = ("signal", "score", "reading", "mention", "linked", "headline", "sweep", "sweep_row")
 
 
@@ -52,7 +53,7 @@ def fill(warehouse: Warehouse, count: int) -> None:
     universe = load_universe()
     given = {
         "rows": count, "model": resolve_model(warehouse, None), "linker": Linker(universe).id,
-        "issuers": sorted({i.issuer for i in universe.instruments.values() if i.issuer is not None}),
+        "size": EMBEDDING, "issuers": sorted({i.issuer for i in universe.instruments.values() if i.issuer is not None}),
     }  # fmt: skip
     for table in OLD:
         warehouse.run(f"DELETE FROM {table}")  # noqa: S608 - names are ours
