@@ -16,6 +16,7 @@ from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.sweep import longest_span, run_sweep
 from chipwire.engine.sweep_grid import Grid, make_grid
+from chipwire.engine.workers import cores
 from chipwire.signals.build import build_signals, resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.theme_momentum import ThemeMomentum
@@ -35,7 +36,7 @@ def main() -> None:
         if workload == "D":
             build_signals(warehouse, load_universe())
             parts["signals"] = time.perf_counter() - started
-        done = run_sweep(warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count))
+        done = run_sweep(warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count), jobs=cores())
         seconds = time.perf_counter() - started
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(

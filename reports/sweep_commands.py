@@ -70,13 +70,19 @@ def _rows_options(command: F) -> F:
 @click.option("--model", metavar="VALUES", help="Model ids or names [default: the one that scored last].")
 @click.option("--draws", type=click.IntRange(0), default=0, help="How often random values are drawn, all at once.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random values.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that run blocks side by side; 1: this one only [default: the cores at hand].",
+)
 @click.option("--yes", is_flag=True, help=f"Run more than {ASK_ABOVE:,} configurations.")
 @_rows_options
 @listing
 @pass_app
 def sweep(
-    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, draws: int, seed: int, yes: bool,
-    sort: str, top: int, out: Path | None, force: bool, fmt: str, **given: str | None,
+    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, draws: int, seed: int,
+    jobs: int | None, yes: bool, sort: str, top: int, out: Path | None, force: bool, fmt: str, **given: str | None,
 ) -> None:  # fmt: skip
     """Try many configurations of a strategy at once: lists, ranges and random draws of parameters and settings.
 
@@ -103,7 +109,7 @@ def sweep(
     if out is not None:
         check_out(out, force=force)
     with app.open("sweep", write=True) as warehouse:
-        done = _run(app, warehouse, kind, grid, strategy, seed)
+        done = _run(app, warehouse, kind, grid, strategy, seed, jobs)
         for warning in done.warnings:
             app.warn(warning)
         _show(app, warehouse, done.sweep_id, sort, top, out, force, fmt)
@@ -123,9 +129,12 @@ def _with_span(app: App, kind: Any, settings: dict[str, str]) -> dict[str, str]:
     return added | settings
 
 
-def _run(app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int) -> SweepResult:
+def _run(
+    app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int, jobs: int | None
+) -> SweepResult:
     """Run what is missing; when stopped, say how much is stored."""
     from chipwire.engine.sweep import run_sweep
+    from chipwire.engine.workers import cores
 
     begun: list[str] = []
 
@@ -137,8 +146,8 @@ def _run(app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, 
     try:
         # What a strategy prints is no data.
         with contextlib.redirect_stdout(sys.stderr), app.progress("sweep", plain=True) as advance:
-            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed, on_begin=on_begin,
-                             on_progress=advance)  # fmt: skip
+            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed,
+                             jobs=jobs or cores(), on_begin=on_begin, on_progress=advance)  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):
             count = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ?", begun)
