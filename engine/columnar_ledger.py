@@ -58,7 +58,8 @@ class BlockLedger:
         self._cash: Floats = np.full(configurations, 1.0) * terms.capital
         self._least_leverage = float(np.min(terms.leverage)) * (1 + 1e-9)
         self._short = False  # whether any configuration may hold a short position
-        self._odd = [False] * len(plan.facts)  # whether a holding may be no multiple of its lot
+        # Whether a holding may be no multiple of its lot.
+        self._odd = [_lots_grow(facts) for facts in plan.facts]
         self._now: Event | None = None
         self._equity_now: Floats | None = None
         self.uncovered: set[str] = set()
@@ -137,16 +138,15 @@ class BlockLedger:
         facts, prepared, held = self._plan.facts[event.venue], self._rules[event.venue], self._own[event.venue]
         equity, session = self.equity(), event.session
         plain = not (self._short or self._odd[event.venue]) and (whole or not np.count_nonzero(weights < 0.0))
-        lots = prepared.minimum[session], prepared.step[session]
         if plain:
             wanted = weights * np.maximum(equity, 0.0)
             wanted /= event.cost
             wanted = rules.whole_below(wanted)
-            order = order_plain(wanted, held, None if prepared.single[session] else lots, whole and event.sizable)
+            order = order_plain(wanted, held, prepared.lots(session), whole and event.sizable)
         else:
             rows = facts.rows
             wanted = rules.wanted_shares(weights, equity, event.price[rows], event.fx[rows])
-            order = rules.order_shares(wanted, held, *lots)
+            order = rules.order_shares(wanted, held, prepared.minimum[session], prepared.step[session])
         sent = self._above_band(event, order, wanted, held, equity)
         if self._observer is not None:
             self._observer.decided(event, Decision(weights, wanted, order, sent), held)
@@ -331,3 +331,9 @@ class BlockLedger:
         self._odd[event.venue] = True
         if self._observer is not None:
             self._observer.changed(event, column, before, whole, "action", price, action.value)
+
+
+def _lots_grow(facts: VenueFacts) -> bool:
+    """Say whether a holding of whole lots may be none any more on a later day of the run."""
+    step = facts.buy_step[facts.place.first :]
+    return bool(np.any(step[:-1] % step[1:] != 0.0))
