@@ -38,11 +38,14 @@ def main() -> None:
             parts["signals"] = time.perf_counter() - started
         done = run_sweep(warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count), jobs=cores())
         seconds = time.perf_counter() - started
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    used, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = sum(each.ru_utime + each.ru_stime for each in (used, workers))
+    # Of the workers the largest is known: no more than this process and as many of that size.
+    peak_mb = (used.ru_maxrss + (cores() * workers.ru_maxrss if workers.ru_utime > 1.0 else 0)) / 1024
     print(
         json.dumps(
             {
-                "seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024,
+                "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb,
                 "configurations": done.configurations, "failed": done.failed, **parts,
             }
         )

@@ -28,6 +28,8 @@ from chipwire.engine.records import Fill
 from chipwire.engine.rules import Flags, Reason
 from chipwire.engine.timeline import Step
 
+_SURE = 1e-9  # of the money involved: nearer to a bound than this, only the exact sum tells
+
 
 @dataclass(frozen=True)
 class _Orders:
@@ -196,6 +198,8 @@ class BlockLedger:
         if prepared.capped[session]:
             live = cap_orders(prepared, session, live, held)
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
+        if slow is not None:
+            slow = slow & ~self._fills_in_full(event, prepared, live, held, cash)
         filled = live
         if np.minimum.reduce(cash) < 0.0:
             short_of_cash = (cash < 0.0) if slow is None else (cash < 0.0) & ~slow
@@ -249,13 +253,37 @@ class BlockLedger:
         return left
 
     def _not_plain(self, prepared: PreparedRules, live: Floats, held: Floats, plain: bool) -> Flags | None:
-        """Return which configurations need the rules in full, whatever their cash; None where none does."""
+        """Return which configurations may need the rules in full, whatever their cash; None where none does."""
         if prepared.low_leverage:
             return np.ones(live.shape[1], dtype=bool)
         if plain and not self._short:
             return None
         marked = any_row(live < -held) | any_row(self._shares < 0.0)
         return marked if marked.any() else None
+
+    def _fills_in_full(self, event: Event, prepared: PreparedRules, live: Floats, held: Floats, cash: Floats) -> Flags:
+        """Return which configurations surely have the cash, the buying power and the leverage for all of `live`.
+
+        `cash` is what they have afterwards. Where a short is forbidden or money is nearly short, nothing is sure.
+        """
+        facts, session = self._plan.facts[event.venue], event.session
+        after = held + live
+        value = self._shares * event.mark
+        value[facts.rows] = np.where(after == 0.0, 0.0, after * prepared.mark(session, event.price[facts.rows]))
+        long, short = rules.sum_rows(np.maximum(value, 0.0)), rules.sum_rows(np.maximum(-value, 0.0))
+        tie = _SURE * (np.abs(cash) + long + short)
+        sure: Flags = cash - short > tie
+        sure &= self._terms.leverage * (cash + long - short) - (long + short) > tie
+        naked = ~facts.short_allowed[session][:, None] & (live < 0.0) & (after < 0.0)
+        sure &= ~any_row(naked)
+        covers = (live > 0.0) & (held < 0.0)
+        if np.count_nonzero(covers):
+            # They fill before anything opens, and what a short sale brings does not pay for them.
+            closing = np.where(
+                covers, np.minimum(live, -held), np.where(live < 0.0, -np.minimum(-live, np.maximum(held, 0.0)), 0.0)
+            )
+            sure &= self._cash + rules.sum_rows(prepared.cash_change(session, closing)) > tie
+        return sure
 
     def _book(self, event: Event, lanes: NDArray[np.intp]) -> AuctionBook:
         facts, session = self._plan.facts[event.venue], event.session

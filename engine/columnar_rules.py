@@ -102,6 +102,12 @@ class PreparedRules:
         several, least = self._lots[session]
         return (self.step[session], self.minimum[session] if least else None) if several else None
 
+    def mark(self, session: int, known: Floats) -> Floats:
+        """Return the value of one share at the auction, at the `known` price where it has none."""
+        price = self._facts.price[session][:, None]
+        marks: Floats = np.where(np.isnan(price), known, price) * self._fx[session]
+        return marks
+
     def cap(self, session: int) -> Floats:
         """Return the most shares that one order may take."""
         if self._plain_cap is not None:
