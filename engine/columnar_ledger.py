@@ -20,15 +20,14 @@ from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionBook, settle
 from chipwire.engine.columnar_cash import afford
 from chipwire.engine.columnar_facts import VenueFacts
+from chipwire.engine.columnar_margin import TIE, Accounts, cut_to_margin
 from chipwire.engine.columnar_plan import AUCTION, BEGIN, DAY, DECIDE, Event, Plan
 from chipwire.engine.columnar_ports import Decision, Observer, TargetSource, Terms, Weights
 from chipwire.engine.columnar_rules import PreparedRules, any_row, cap_orders, order_plain
 from chipwire.engine.market import Action, Floats
 from chipwire.engine.records import Fill
-from chipwire.engine.rules import Flags, Reason
+from chipwire.engine.rules import Codes, Flags, Reason
 from chipwire.engine.timeline import Step
-
-_SURE = 1e-9  # of the money involved: nearer to a bound than this, only the exact sum tells
 
 
 @dataclass(frozen=True)
@@ -194,12 +193,14 @@ class BlockLedger:
         live = order
         if prepared.any_blocked[session]:
             live = np.where(order > 0.0, order * prepared.can_buy[session], order * prepared.can_sell[session])
-        slow = self._not_plain(prepared, live, held, plain)
+        marked = self._not_plain(prepared, live, held, plain)
+        naked = None if marked is None else any_row(_naked(facts, session, order, held))
         if prepared.capped[session]:
             live = cap_orders(prepared, session, live, held)
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
-        if slow is not None:
-            slow = slow & ~self._fills_in_full(event, prepared, live, held, cash)
+        slow = None
+        if marked is not None:
+            slow = marked & (naked | ~self._fills_in_full(event, prepared, live, held, cash))
         filled = live
         if np.minimum.reduce(cash) < 0.0:
             short_of_cash = (cash < 0.0) if slow is None else (cash < 0.0) & ~slow
@@ -213,9 +214,13 @@ class BlockLedger:
             reason = np.where(order > 0.0, facts.blocked_buy[session][:, None], facts.blocked_sell[session][:, None])
             reason[(reason == Reason.NONE) & (live != order)] = Reason.PARTICIPATION
             reason[filled != live] = Reason.CASH
-        if slow is not None and slow.any():
-            lanes = np.flatnonzero(slow)
+        lanes = np.flatnonzero(slow) if slow is not None else ()
+        if len(lanes):
             filled = live.copy() if filled is live else filled
+            if naked is not None:
+                done = self._cut_to_margin(event, prepared, lanes[~naked[lanes]], live, filled, cash, reason)
+                lanes = np.setdiff1d(lanes, done, assume_unique=True)
+        if len(lanes):
             result = settle(self._book(event, lanes), order[:, lanes].T, self._terms.auction(lanes))
             filled[:, lanes] = result.filled.T
             cash[lanes] = result.cash
@@ -264,18 +269,16 @@ class BlockLedger:
     def _fills_in_full(self, event: Event, prepared: PreparedRules, live: Floats, held: Floats, cash: Floats) -> Flags:
         """Return which configurations surely have the cash, the buying power and the leverage for all of `live`.
 
-        `cash` is what they have afterwards. Where a short is forbidden or money is nearly short, nothing is sure.
+        `cash` is what they have afterwards. Where money is nearly short, nothing is sure.
         """
         facts, session = self._plan.facts[event.venue], event.session
         after = held + live
         value = self._shares * event.mark
         value[facts.rows] = np.where(after == 0.0, 0.0, after * prepared.mark(session, event.price[facts.rows]))
         long, short = rules.sum_rows(np.maximum(value, 0.0)), rules.sum_rows(np.maximum(-value, 0.0))
-        tie = _SURE * (np.abs(cash) + long + short)
+        tie = TIE * (np.abs(cash) + long + short)
         sure: Flags = cash - short > tie
         sure &= self._terms.leverage * (cash + long - short) - (long + short) > tie
-        naked = ~facts.short_allowed[session][:, None] & (live < 0.0) & (after < 0.0)
-        sure &= ~any_row(naked)
         covers = (live > 0.0) & (held < 0.0)
         if np.count_nonzero(covers):
             # They fill before anything opens, and what a short sale brings does not pay for them.
@@ -284,6 +287,30 @@ class BlockLedger:
             )
             sure &= self._cash + rules.sum_rows(prepared.cash_change(session, closing)) > tie
         return sure
+
+    def _cut_to_margin(
+        self, event: Event, prepared: PreparedRules, lanes: NDArray[np.intp], live: Floats, filled: Floats,
+        cash: Floats, reason: Codes | None,
+    ) -> NDArray[np.intp]:  # fmt: skip
+        """Cut what opens in configurations with shorts to their means; return those for which it is done."""
+        facts, session = self._plan.facts[event.venue], event.session
+        orders, held = live[:, lanes], self._own[event.venue][:, lanes]
+        elsewhere = self._shares[:, lanes] * event.mark
+        elsewhere[facts.rows] = 0.0
+        accounts = Accounts(
+            held, self._cash[lanes], rules.sum_rows(np.maximum(elsewhere, 0.0)),
+            rules.sum_rows(np.maximum(-elsewhere, 0.0)), np.broadcast_to(self._terms.leverage, cash.shape)[lanes],
+            prepared.mark(session, event.price[facts.rows]), prepared.minimum[session], prepared.step[session],
+        )  # fmt: skip
+        cut = cut_to_margin(accounts, orders, lambda shares, of: prepared.cash_change(session, shares, lanes[of]))
+        after = self._cash[lanes] + rules.sum_rows(prepared.cash_change(session, cut.filled, lanes))
+        sure, done = cut.sure, lanes[cut.sure]
+        filled[:, done], cash[done] = cut.filled[:, sure], after[sure]
+        if reason is not None:
+            why = np.where(cut.afforded != orders, np.int8(Reason.CASH), reason[:, lanes])
+            why = np.where(cut.filled != cut.afforded, np.int8(Reason.LEVERAGE), why)
+            reason[:, done] = why[:, sure]
+        return done
 
     def _book(self, event: Event, lanes: NDArray[np.intp]) -> AuctionBook:
         facts, session = self._plan.facts[event.venue], event.session
@@ -359,6 +386,12 @@ class BlockLedger:
         self._odd[event.venue] = True
         if self._observer is not None:
             self._observer.changed(event, column, before, whole, "action", price, action.value)
+
+
+def _naked(facts: VenueFacts, session: int, order: Floats, held: Floats) -> Flags:
+    """Return which sales would open or add to a short that the venue forbids."""
+    naked: Flags = ~facts.short_allowed[session][:, None] & (order < 0.0) & (held + order < 0.0)
+    return naked
 
 
 def _lots_grow(facts: VenueFacts) -> bool:

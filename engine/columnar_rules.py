@@ -105,7 +105,7 @@ class PreparedRules:
     def mark(self, session: int, known: Floats) -> Floats:
         """Return the value of one share at the auction, at the `known` price where it has none."""
         price = self._facts.price[session][:, None]
-        marks: Floats = np.where(np.isnan(price), known, price) * self._fx[session]
+        marks: Floats = np.where(np.isnan(price), known, price) * self._facts.fx[session][:, None]
         return marks
 
     def cap(self, session: int) -> Floats:
