@@ -3,7 +3,8 @@
 Arrays are (instruments, configurations): each instrument's row is contiguous, and a sum over instruments adds one
 row after the other, so that a configuration gets the same bits alone and among others. Most configurations take the
 short way through an auction: every order fills as it stands and the cash suffices, which one look at the result
-tells. Any other goes through `chipwire.engine.auction.settle`, the rules in full; both ways give the same bits.
+tells. Others are cut to their cash or, with shorts, to their margin, all of them at once. What these ways leave in
+doubt goes through `chipwire.engine.auction.settle`, the rules in full; all give the same bits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionBook, settle
 from chipwire.engine.columnar_cash import afford
 from chipwire.engine.columnar_facts import VenueFacts
-from chipwire.engine.columnar_margin import TIE, Accounts, cut_to_margin
+from chipwire.engine.columnar_margin import Accounts, cut_to_margin, fill_in_full
 from chipwire.engine.columnar_plan import AUCTION, BEGIN, DAY, DECIDE, Event, Plan
 from chipwire.engine.columnar_ports import Decision, Observer, TargetSource, Terms, Weights
 from chipwire.engine.columnar_rules import PreparedRules, any_row, cap_orders, order_plain
@@ -200,7 +201,11 @@ class BlockLedger:
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
         slow = None
         if marked is not None:
-            slow = marked & (naked | ~self._fills_in_full(event, prepared, live, held, cash))
+            slow = marked & naked
+            slow |= marked & ~fill_in_full(
+                self._accounts(event, prepared, slice(None)), live, cash,
+                lambda shares: prepared.cash_change(session, shares),
+            )  # fmt: skip
         filled = live
         if np.minimum.reduce(cash) < 0.0:
             short_of_cash = (cash < 0.0) if slow is None else (cash < 0.0) & ~slow
@@ -266,43 +271,16 @@ class BlockLedger:
         marked = any_row(live < -held) | any_row(self._shares < 0.0)
         return marked if marked.any() else None
 
-    def _fills_in_full(self, event: Event, prepared: PreparedRules, live: Floats, held: Floats, cash: Floats) -> Flags:
-        """Return which configurations surely have the cash, the buying power and the leverage for all of `live`.
-
-        `cash` is what they have afterwards. Where money is nearly short, nothing is sure.
-        """
-        facts, session = self._plan.facts[event.venue], event.session
-        after = held + live
-        value = self._shares * event.mark
-        value[facts.rows] = np.where(after == 0.0, 0.0, after * prepared.mark(session, event.price[facts.rows]))
-        long, short = rules.sum_rows(np.maximum(value, 0.0)), rules.sum_rows(np.maximum(-value, 0.0))
-        tie = TIE * (np.abs(cash) + long + short)
-        sure: Flags = cash - short > tie
-        sure &= self._terms.leverage * (cash + long - short) - (long + short) > tie
-        covers = (live > 0.0) & (held < 0.0)
-        if np.count_nonzero(covers):
-            # They fill before anything opens, and what a short sale brings does not pay for them.
-            closing = np.where(
-                covers, np.minimum(live, -held), np.where(live < 0.0, -np.minimum(-live, np.maximum(held, 0.0)), 0.0)
-            )
-            sure &= self._cash + rules.sum_rows(prepared.cash_change(session, closing)) > tie
-        return sure
-
     def _cut_to_margin(
         self, event: Event, prepared: PreparedRules, lanes: NDArray[np.intp], live: Floats, filled: Floats,
         cash: Floats, reason: Codes | None,
     ) -> NDArray[np.intp]:  # fmt: skip
         """Cut what opens in configurations with shorts to their means; return those for which it is done."""
-        facts, session = self._plan.facts[event.venue], event.session
-        orders, held = live[:, lanes], self._own[event.venue][:, lanes]
-        elsewhere = self._shares[:, lanes] * event.mark
-        elsewhere[facts.rows] = 0.0
-        accounts = Accounts(
-            held, self._cash[lanes], rules.sum_rows(np.maximum(elsewhere, 0.0)),
-            rules.sum_rows(np.maximum(-elsewhere, 0.0)), np.broadcast_to(self._terms.leverage, cash.shape)[lanes],
-            prepared.mark(session, event.price[facts.rows]), prepared.minimum[session], prepared.step[session],
+        orders, session = live[:, lanes], event.session
+        cut = cut_to_margin(
+            self._accounts(event, prepared, lanes), orders,
+            lambda shares, of: prepared.cash_change(session, shares, lanes[of]),
         )  # fmt: skip
-        cut = cut_to_margin(accounts, orders, lambda shares, of: prepared.cash_change(session, shares, lanes[of]))
         after = self._cash[lanes] + rules.sum_rows(prepared.cash_change(session, cut.filled, lanes))
         sure, done = cut.sure, lanes[cut.sure]
         filled[:, done], cash[done] = cut.filled[:, sure], after[sure]
@@ -311,6 +289,17 @@ class BlockLedger:
             why = np.where(cut.filled != cut.afforded, np.int8(Reason.LEVERAGE), why)
             reason[:, done] = why[:, sure]
         return done
+
+    def _accounts(self, event: Event, prepared: PreparedRules, lanes: NDArray[np.intp] | slice) -> Accounts:
+        rows, session = self._plan.facts[event.venue].rows, event.session
+        elsewhere = self._shares[:, lanes] * event.mark
+        elsewhere[rows] = 0.0
+        return Accounts(
+            self._own[event.venue][:, lanes], self._cash[lanes], rules.sum_rows(np.maximum(elsewhere, 0.0)),
+            rules.sum_rows(np.maximum(-elsewhere, 0.0)),
+            np.broadcast_to(self._terms.leverage, self._cash.shape)[lanes], prepared.mark(session, event.price[rows]),
+            prepared.minimum[session], prepared.step[session],
+        )  # fmt: skip
 
     def _book(self, event: Event, lanes: NDArray[np.intp]) -> AuctionBook:
         facts, session = self._plan.facts[event.venue], event.session

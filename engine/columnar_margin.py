@@ -70,6 +70,32 @@ class Cut:
     sure: Flags
 
 
+def fill_in_full(at: Accounts, orders: Floats, cash: Floats, change: Callable[[Floats], Floats]) -> Flags:
+    """Return which accounts surely have the cash, the buying power and the leverage for all of their orders.
+
+    Parameters
+    ----------
+    orders : ndarray, shape (instruments, lanes)
+        Signed shares that could fill, were there money.
+    cash : ndarray, shape (lanes,)
+        After all of them.
+    """
+    after = at.held + orders
+    value = np.where(after == 0.0, 0.0, after * at.mark)
+    long = at.long_elsewhere + rules.sum_rows(np.maximum(value, 0.0))
+    short = at.short_elsewhere + rules.sum_rows(np.maximum(-value, 0.0))
+    tie = TIE * (np.abs(cash) + long + short)
+    sure: Flags = cash - short > tie
+    sure &= at.leverage * (cash + long - short) - (long + short) > tie
+    covers = (orders > 0.0) & (at.held < 0.0)
+    if np.count_nonzero(covers):
+        # They fill before anything opens: what a short sale brings does not pay for them.
+        sales = np.where(orders < 0.0, np.maximum(orders, np.minimum(-at.held, 0.0)), 0.0)
+        closing = np.where(covers, np.minimum(orders, -at.held), sales)
+        sure &= at.cash + rules.sum_rows(change(closing)) > tie
+    return sure
+
+
 def cut_to_margin(at: Accounts, orders: Floats, change: Change) -> Cut:
     """Cut what opens positions to what buying power and leverage allow.
 

@@ -113,7 +113,7 @@ def test_the_quick_ways_of_shorts_are_that_of_the_full_search(market, monkeypatc
     quick = run_columnar(market, given, panels, *FACTS, keep="ledger")
     left, settled[:] = sum(settled), []
     nothing = np.zeros(0, dtype=np.intp)
-    monkeypatch.setattr(BlockLedger, "_fills_in_full", lambda *_: np.zeros(40, dtype=bool))
+    monkeypatch.setattr(columnar_ledger, "fill_in_full", lambda *_: np.zeros(40, dtype=bool))
     monkeypatch.setattr(BlockLedger, "_cut_to_margin", lambda *_: nothing)
     full = run_columnar(market, given, panels, *FACTS, keep="ledger")
     assert quick.equity.tobytes() == full.equity.tobytes()
