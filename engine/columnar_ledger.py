@@ -195,17 +195,17 @@ class BlockLedger:
         if prepared.any_blocked[session]:
             live = np.where(order > 0.0, order * prepared.can_buy[session], order * prepared.can_sell[session])
         marked = self._not_plain(prepared, live, held, plain)
-        naked = None if marked is None else any_row(_naked(facts, session, order, held))
         if prepared.capped[session]:
             live = cap_orders(prepared, session, live, held)
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
-        slow = None
+        slow = naked = None
         if marked is not None:
-            slow = marked & naked
-            slow |= marked & ~fill_in_full(
+            naked = any_row(_naked(facts, session, order, held))
+            slow = naked | ~fill_in_full(
                 self._accounts(event, prepared, slice(None)), live, cash,
                 lambda shares: prepared.cash_change(session, shares),
             )  # fmt: skip
+            slow &= marked
         filled = live
         if np.minimum.reduce(cash) < 0.0:
             short_of_cash = (cash < 0.0) if slow is None else (cash < 0.0) & ~slow
@@ -219,7 +219,7 @@ class BlockLedger:
             reason = np.where(order > 0.0, facts.blocked_buy[session][:, None], facts.blocked_sell[session][:, None])
             reason[(reason == Reason.NONE) & (live != order)] = Reason.PARTICIPATION
             reason[filled != live] = Reason.CASH
-        lanes = np.flatnonzero(slow) if slow is not None else ()
+        lanes: NDArray[np.intp] = np.flatnonzero(slow) if slow is not None else np.zeros(0, dtype=np.intp)
         if len(lanes):
             filled = live.copy() if filled is live else filled
             if naked is not None:
