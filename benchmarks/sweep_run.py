@@ -16,7 +16,7 @@ from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.sweep import longest_span, run_sweep
 from chipwire.engine.sweep_grid import Grid, make_grid
-from chipwire.engine.workers import cores
+from chipwire.engine.workers import default_jobs
 from chipwire.signals.build import build_signals, resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.theme_momentum import ThemeMomentum
@@ -36,12 +36,14 @@ def main() -> None:
         if workload == "D":
             build_signals(warehouse, load_universe())
             parts["signals"] = time.perf_counter() - started
-        done = run_sweep(warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count), jobs=cores())
+        done = run_sweep(
+            warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count), jobs=default_jobs()
+        )
         seconds = time.perf_counter() - started
     used, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_seconds = sum(each.ru_utime + each.ru_stime for each in (used, workers))
     # Of the workers the largest is known: no more than this process and as many of that size.
-    peak_mb = (used.ru_maxrss + (cores() * workers.ru_maxrss if workers.ru_utime > 1.0 else 0)) / 1024
+    peak_mb = (used.ru_maxrss + (default_jobs() * workers.ru_maxrss if workers.ru_utime > 1.0 else 0)) / 1024
     print(
         json.dumps(
             {

@@ -84,7 +84,8 @@ def run_sweep(
     seed : int
         Of the grid's draws, for the record.
     jobs : int
-        Processes that run blocks side by side; 1: this one only. Rows are the same whatever their number.
+        Processes that run blocks side by side; 1: this one only. Rows are the same whatever their number. They are
+        spawned: a script that asks for several must do so under ``if __name__ == "__main__":``.
     ledger : Ledger, optional
         The columnar one by default; another one runs in this process.
     on_begin : callable, optional

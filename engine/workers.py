@@ -20,6 +20,9 @@ from typing import Any, Self
 
 from chipwire.data.errors import ChipwireError, DomainError
 
+MOST_JOBS = 8
+"""Workers that a command starts of itself: each takes memory, and one process stores what all of them find."""
+
 Tell = Callable[[int], None]
 Work = Callable[[Any, Tell], Any]
 
@@ -27,11 +30,10 @@ _PREPARE, _WORK = "prepare", "work"
 _PROGRESS, _RESULT, _REFUSED, _BROKEN = "progress", "result", "refused", "broken"
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def default_jobs() -> int:
+    """Return how many workers a command starts unless told: one for each core that it may use, at most `MOST_JOBS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_JOBS)
 
 
 class Workers:

@@ -74,7 +74,7 @@ def _rows_options(command: F) -> F:
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that run blocks side by side; 1: this one only [default: the cores at hand].",
+    help="Processes that run blocks side by side; 1: this one only [default: the cores at hand, at most 8].",
 )
 @click.option("--yes", is_flag=True, help=f"Run more than {ASK_ABOVE:,} configurations.")
 @_rows_options
@@ -134,7 +134,7 @@ def _run(
 ) -> SweepResult:
     """Run what is missing; when stopped, say how much is stored."""
     from chipwire.engine.sweep import run_sweep
-    from chipwire.engine.workers import cores
+    from chipwire.engine.workers import default_jobs
 
     begun: list[str] = []
 
@@ -147,7 +147,7 @@ def _run(
         # What a strategy prints is no data.
         with contextlib.redirect_stdout(sys.stderr), app.progress("sweep", plain=True) as advance:
             done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed,
-                             jobs=jobs or cores(), on_begin=on_begin, on_progress=advance)  # fmt: skip
+                             jobs=jobs or default_jobs(), on_begin=on_begin, on_progress=advance)  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):
             count = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ?", begun)
