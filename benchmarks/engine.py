@@ -1,5 +1,6 @@
 """The engine beside vectorbt and plain backtrader, on the same prices and targets; each run is a process of its own.
 
+Times are those of the wall, on which the ratios stand; where CPU seconds are much less, the machine was busy otherwise.
 The peers are installed into a virtual environment of their own, once; without a network one line says so and only
 chipwire is measured.
 """
@@ -26,7 +27,7 @@ HOME = Path(tempfile.gettempdir()) / "chipwire-bench-peers"
 def main() -> None:
     """Measure and print the table."""
     python = peers()
-    print(f"{'what':<68}{'seconds':>9}{'peak MB':>9}{'times':>8}  promised")
+    print(f"{'what':<68}{'seconds':>9}{'CPU s':>8}{'peak MB':>9}{'times':>8}  promised")
     with tempfile.TemporaryDirectory(prefix="chipwire-bench-") as name:
         folder = Path(name)
         off = own("A-off", folder)
@@ -106,7 +107,9 @@ def show(what: str, found: dict[str, Any] | None, beside: dict[str, Any] | None 
     """Print one line of the table."""
     if found is not None:
         ratio = f"{beside['seconds'] / found['seconds']:.1f}" if beside else ""
-        print(f"{what:<68}{found['seconds']:>9.3f}{found['peak_mb']:>9.0f}{ratio:>8}  {promised}".rstrip(), flush=True)
+        cpu = f"{found['cpu_seconds']:.3f}" if "cpu_seconds" in found else ""
+        numbers = f"{found['seconds']:>9.3f}{cpu:>8}{found['peak_mb']:>9.0f}{ratio:>8}"
+        print(f"{what:<68}{numbers}  {promised}".rstrip(), flush=True)
 
 
 def agree(name: str, found: dict[str, Any], other: dict[str, Any] | None) -> None:
