@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs of each command [3]")
     parser.add_argument("--headlines", type=int, default=200_000, help="rows for the ingest rates [200000]")
     parser.add_argument("--large", type=int, default=1_000_000, help="rows of the one large file [1000000]")
-    parser.add_argument("--configurations", type=int, default=10_000, help="of the larger sweep [10000]")
+    parser.add_argument("--configurations", type=int, default=100_000, help="of the larger sweep [100000]")
     parser.add_argument("--empty", type=int, default=200, help="known worlds without an edge [200]")
     parser.add_argument("--planted", type=int, default=100, help="known worlds with one [100]")
     chosen = parser.parse_args()

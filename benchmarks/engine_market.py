@@ -13,6 +13,7 @@ from chipwire.data.universe import load_universe
 from chipwire.engine.market import FxBook, Market, VenueMarket
 from chipwire.engine.settings import Settings
 
+SESSIONS = 1900
 START, END = dt.date(2018, 1, 1), dt.date(2025, 12, 31)
 SYMBOLS = {
     "XHKG": ("0981.HK", "1347.HK", "9988.HK", "0700.HK"),

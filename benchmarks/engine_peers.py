@@ -86,16 +86,17 @@ def backtrader(data):
 
 
 def main():
-    """Run twice and print the second time."""
+    """Run three times and print the better of the last two, as chipwire is measured."""
     data = dict(np.load(sys.argv[2]))
     run = {"vectorbt": vectorbt, "backtrader": backtrader}[sys.argv[1]](data)
-    seconds = []
-    for _ in range(2):
-        started = time.perf_counter()
+    measured = []
+    for _ in range(3):
+        started = time.perf_counter(), time.process_time()
         returns = run()
-        seconds.append(time.perf_counter() - started)
+        measured.append((time.perf_counter() - started[0], time.process_time() - started[1]))
+    seconds, cpu_seconds = min(measured[1:])
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds[-1], "peak_mb": peak_mb, "total_return": returns}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb, "total_return": returns}))
 
 
 if __name__ == "__main__":

@@ -23,10 +23,22 @@ def main(configurations: int, headlines: int) -> None:
     with tempfile.TemporaryDirectory(prefix="chipwire-bench-") as name:
         demo = Path(name) / "demo"
         subprocess.run([CHIPWIRE, "demo", "--out", str(demo)], check=True, capture_output=True)
-        for count in sorted({max(configurations // 5, 200), configurations}):
-            show(f"C: {count:,} configurations on the demo's universe", "C", count, demo, "linear, under 2,000 MB")
+        for count in sorted({max(configurations // 10, 2_000), configurations}):
+            show(
+                f"C: {count:,} configurations on the demo's universe",
+                "C",
+                count,
+                demo,
+                "linear, under 2,000 MB (all processes)",
+            )
         own([*SWEEP_RUN, "fill", str(headlines), str(demo / "demo.duckdb")])
-        show(f"D: {headlines:,} scored headlines to 420 configurations", "D", headlines, demo, "under 3,000 MB")
+        show(
+            f"D: {headlines:,} scored headlines, novelty, 420 configurations",
+            "D",
+            headlines,
+            demo,
+            "embeddings, under 3,000 MB",
+        )
 
 
 def own(command: list[str]) -> None:
@@ -48,4 +60,4 @@ def show(what: str, workload: str, count: int, demo: Path, promised: str) -> Non
 
 
 if __name__ == "__main__":
-    main(10_000, 1_000_000)
+    main(100_000, 1_000_000)

@@ -16,10 +16,12 @@ from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.sweep import longest_span, run_sweep
 from chipwire.engine.sweep_grid import Grid, make_grid
+from chipwire.engine.workers import default_jobs
 from chipwire.signals.build import build_signals, resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
+EMBEDDING = 128  # numbers, as the shipped reader gives
 OLD = ("signal", "score", "reading", "mention", "linked", "headline", "sweep", "sweep_row")
 
 
@@ -34,13 +36,18 @@ def main() -> None:
         if workload == "D":
             build_signals(warehouse, load_universe())
             parts["signals"] = time.perf_counter() - started
-        done = run_sweep(warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count))
+        done = run_sweep(
+            warehouse, load_universe(), ThemeMomentum, grid(warehouse, workload, count), jobs=default_jobs()
+        )
         seconds = time.perf_counter() - started
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    used, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = sum(each.ru_utime + each.ru_stime for each in (used, workers))
+    # Of the workers the largest is known: no more than this process and as many of that size.
+    peak_mb = (used.ru_maxrss + (default_jobs() * workers.ru_maxrss if workers.ru_utime > 1.0 else 0)) / 1024
     print(
         json.dumps(
             {
-                "seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024,
+                "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb,
                 "configurations": done.configurations, "failed": done.failed, **parts,
             }
         )
@@ -52,7 +59,7 @@ def fill(warehouse: Warehouse, count: int) -> None:
     universe = load_universe()
     given = {
         "rows": count, "model": resolve_model(warehouse, None), "linker": Linker(universe).id,
-        "issuers": sorted({i.issuer for i in universe.instruments.values() if i.issuer is not None}),
+        "size": EMBEDDING, "issuers": sorted({i.issuer for i in universe.instruments.values() if i.issuer is not None}),
     }  # fmt: skip
     for table in OLD:
         warehouse.run(f"DELETE FROM {table}")  # noqa: S608 - names are ours

@@ -24,7 +24,7 @@ from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import load_book
 from chipwire.engine.market import load_market
 from chipwire.engine.settings import Settings
-from chipwire.engine.sweep import Loaded
+from chipwire.engine.sweep_task import Loaded
 from chipwire.engine.validation.edge import Edge, measure_edge
 from chipwire.engine.validation.placebo import Subject, placebo_test
 from chipwire.engine.validation.placebo_news import issuer_groups

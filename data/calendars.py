@@ -156,9 +156,8 @@ def sessions(mic: str, start: date, end: date) -> Days:
 @cache
 def coverage(mic: str) -> tuple[date, date]:
     """Return the first and the last day for which the venue's calendar is known."""
-    library = _library()
     with _quiet():
-        factory = type(library.get_calendar(venue(mic).calendar, start="2020-01-01", end="2020-12-31"))
+        factory = type(_calendar(mic))
         low, high = factory.bound_min(), factory.bound_max()
     first = max(date(FIRST_YEAR, 1, 1), low.date()) if low is not None else date(FIRST_YEAR, 1, 1)
     last = min(date(LAST_YEAR, 12, 31), high.date()) if high is not None else date(LAST_YEAR, 12, 31)
@@ -198,9 +197,17 @@ def _all_breaks(mic: str) -> tuple[Days, Instants, Instants]:
 @cache
 def _calendar(mic: str) -> Any:
     """Whole coverage at once: asking for one span after another would build a calendar for each."""
-    first, last = coverage(mic)
+    library, name = _library(), venue(mic).calendar
+    first, last = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
     with _quiet():
-        return _library().get_calendar(venue(mic).calendar, start=first.isoformat(), end=last.isoformat())
+        try:
+            return library.get_calendar(name, start=first.isoformat(), end=last.isoformat())
+        except ValueError:  # it is not known for all of these years; a short one tells for which
+            factory = type(library.get_calendar(name, start="2020-01-01", end="2020-12-31"))
+        low, high = factory.bound_min(), factory.bound_max()
+        first = first if low is None else max(first, low.date())
+        last = last if high is None else min(last, high.date())
+        return library.get_calendar(name, start=first.isoformat(), end=last.isoformat())
 
 
 @cache
@@ -222,6 +229,8 @@ def _all_auctions(mic: str) -> Auctions:
 
 def apply_overrides(known: Auctions, overrides: list[Override], zone: ZoneInfo) -> Auctions:
     """Return `known` with days closed, opened (at the hours of the session before) or closed early."""
+    if not overrides:
+        return known
     rows = {
         s: (o, c, h)
         for s, o, c, h in zip(

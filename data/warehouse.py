@@ -167,12 +167,16 @@ class Warehouse:
         with self._named(tables), self._guarded():
             return self._connection.sql(sql, params=params or None).to_arrow_table()
 
-    def batches(self, sql: str, params: Params = (), *, size: int = 100_000) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, sql: str, params: Params = (), *, size: int = 100_000, own_cursor: bool = True
+    ) -> Iterator[pa.RecordBatch]:
         """Run one statement on a cursor of its own and yield Arrow batches of at most `size` rows.
 
-        The rows are those of the moment of the call, whatever is written while they are read.
+        The rows are those of the moment of the call, whatever is written while they are read. Without a cursor of
+        its own the statement sees the open transaction and its temporary tables, and nothing else may be asked until
+        all rows are read.
         """
-        cursor = self._connection.cursor()
+        cursor = self._connection.cursor() if own_cursor else self._connection
         try:
             with self._guarded():
                 reader = iter(cursor.sql(sql, params=params or None).to_arrow_reader(size))
@@ -183,7 +187,8 @@ class Warehouse:
                     return
                 yield batch
         finally:
-            cursor.close()
+            if own_cursor:
+                cursor.close()
 
     # --- writing -----------------------------------------------------------------------------------------
 

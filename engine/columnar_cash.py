@@ -18,7 +18,8 @@ from chipwire.engine import rules
 from chipwire.engine.market import Floats
 from chipwire.engine.rules import Flags
 
-_WINDOWS = (16, 192, 192, 192)  # lots of each purchase that a round looks at
+# Lots of each purchase that a round looks at; few configurations need more than two rounds.
+_WINDOWS = (8, 16, 32, 64, 128, 192, 192, 192)
 _TIE = 1e-9  # of the cash involved: nearer to zero than this, only the exact sum tells
 _MOST_LOTS = 1e8  # with more, two purchases may gain a lot at factors that rounding does not tell apart
 
@@ -67,13 +68,22 @@ class _Search:
         self._needed = rules.sum_rows(pay(buys, None))
         self._tie = _TIE * (np.abs(available) + self._needed)
         (self.low, self._fits), self._fails = np.zeros((2, len(available))), np.ones(len(available))
-        self._start = np.maximum(available / self._needed - 1.0 / self._most, 0.0)
+        self._guess = self._first_guess(buys, minimum)
         self.sure: Flags = (available > self._tie) & (available - self._needed < -self._tie)
         self.sure &= self._most < _MOST_LOTS
 
+    def _first_guess(self, buys: Floats, minimum: Floats) -> Floats:
+        """Return where the answer should be: lots cut off leave cash, which buys a little more."""
+        part = np.clip(self._available / self._needed, 0.0, 1.0)
+        cost = self._pay(rules.lots_below(part * buys, minimum, self._step), None)
+        guess: Floats = part + (self._available - rules.sum_rows(cost)) / self._needed
+        return guess
+
     def narrow(self, lanes: NDArray[np.intp], window: int) -> NDArray[np.intp]:
         """Look at the next `window` lots of every purchase; return the lanes that need another round."""
-        start, lots = self._start[lanes], self._lots[:, lanes]
+        # Begin a little lower than the guess: a window that begins too high tells nothing.
+        start = np.maximum(self._guess[lanes] - window / 4.0 / self._most[lanes], self._fits[lanes])
+        lots = self._lots[:, lanes]
         count = np.empty((len(lots), window + 2, len(lanes)))
         begun = rules.whole_below(start * lots)
         count[:, 0] = np.where(begun >= self._first, begun, 0.0)
@@ -88,7 +98,7 @@ class _Search:
         order += np.arange(0, gained.size, gained.shape[1])[:, None]
         more = (cost[:, 1:] - cost[:, :-1]).reshape(-1, len(lanes)).T
         spent = np.add.accumulate(more.take(order), axis=1)
-        return self._take(lanes, left, gained.take(order), spent, beyond, window)
+        return self._take(lanes, start, left, gained.take(order), spent, beyond)
 
     def _cost(self, count: Floats, lanes: NDArray[np.intp]) -> Floats:
         """Return what numbers of lots cost, both (instruments, numbers, lanes)."""
@@ -96,10 +106,10 @@ class _Search:
         return self._pay(shares, np.tile(lanes, count.shape[1])).reshape(count.shape)
 
     def _take(
-        self, lanes: NDArray[np.intp], left: Floats, gained: Floats, spent: Floats, beyond: Floats, window: int
+        self, lanes: NDArray[np.intp], start: Floats, left: Floats, gained: Floats, spent: Floats, beyond: Floats
     ) -> NDArray[np.intp]:
         """Find the last factor that fits; arrays (lanes,) at the start and (lanes, factors) from there on."""
-        rows, start, tie = np.arange(len(lanes)), self._start[lanes], self._tie[lanes]
+        rows, tie = np.arange(len(lanes)), self._tie[lanes]
         over = (left[:, None] < spent) & (gained <= beyond[:, None])
         first = over.argmax(axis=1)
         fails = over[rows, first]
@@ -113,15 +123,14 @@ class _Search:
         self.sure[lanes] = ~found | ((rest > tie) & (left - spent[rows, first] < -tie))
         again = np.flatnonzero(~found)
         if len(again):
-            self._move(lanes[again], left[again], low[again], rest[again], window)
+            self._move(lanes[again], start[again], left[again], low[again], rest[again])
         return lanes[again]
 
-    def _move(self, lanes: NDArray[np.intp], left: Floats, low: Floats, rest: Floats, window: int) -> None:
-        """Choose where the next round starts, after one that began too high or ended too low."""
-        fits, start = left >= 0.0, self._start[lanes]
+    def _move(self, lanes: NDArray[np.intp], start: Floats, left: Floats, low: Floats, rest: Floats) -> None:
+        """Choose where the next round looks, after one that began too high or ended too low."""
+        fits = left >= 0.0
         self._fits[lanes] = least = np.where(fits, low, self._fits[lanes])
         self._fails[lanes] = most = np.where(fits, self._fails[lanes], start)
         guess = np.where(fits, low + rest / self._needed[lanes], start + left / self._needed[lanes])
-        guess -= window / 4.0 / self._most[lanes]
         other = np.where(fits, least, (least + most) / 2.0)
-        self._start[lanes] = np.where((guess > least) & (guess < most), guess, other)
+        self._guess[lanes] = np.where((guess > least) & (guess < most), guess, other)

@@ -3,7 +3,8 @@
 Arrays are (instruments, configurations): each instrument's row is contiguous, and a sum over instruments adds one
 row after the other, so that a configuration gets the same bits alone and among others. Most configurations take the
 short way through an auction: every order fills as it stands and the cash suffices, which one look at the result
-tells. Any other goes through `chipwire.engine.auction.settle`, the rules in full; both ways give the same bits.
+tells. Others are cut to their cash or, with shorts, to their margin, all of them at once. What these ways leave in
+doubt goes through `chipwire.engine.auction.settle`, the rules in full; all give the same bits.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionBook, settle
 from chipwire.engine.columnar_cash import afford
 from chipwire.engine.columnar_facts import VenueFacts
+from chipwire.engine.columnar_margin import Accounts, cut_to_margin, fill_in_full
 from chipwire.engine.columnar_plan import AUCTION, BEGIN, DAY, DECIDE, Event, Plan
 from chipwire.engine.columnar_ports import Decision, Observer, TargetSource, Terms, Weights
 from chipwire.engine.columnar_rules import PreparedRules, any_row, cap_orders, order_plain
 from chipwire.engine.market import Action, Floats
 from chipwire.engine.records import Fill
-from chipwire.engine.rules import Flags, Reason
+from chipwire.engine.rules import Codes, Flags, Reason
 from chipwire.engine.timeline import Step
 
 
@@ -60,7 +62,8 @@ class BlockLedger:
         self._short = False  # whether any configuration may hold a short position
         # Shares bought in the session, where a later auction of it may find them locked.
         self._bought = [np.zeros_like(self._own[i]) if facts.locks else None for i, facts in enumerate(plan.facts)]
-        self._odd = [False] * len(plan.facts)  # whether a holding may be no multiple of its lot
+        # Whether a holding may be no multiple of its lot.
+        self._odd = [_lots_grow(facts) for facts in plan.facts]
         self._now: Event | None = None
         self._equity_now: Floats | None = None
         self.uncovered: set[str] = set()
@@ -139,16 +142,15 @@ class BlockLedger:
         facts, prepared, held = self._plan.facts[event.venue], self._rules[event.venue], self._own[event.venue]
         equity, session = self.equity(), event.session
         plain = not (self._short or self._odd[event.venue]) and (whole or not np.count_nonzero(weights < 0.0))
-        lots = prepared.minimum[session], prepared.step[session]
         if plain:
             wanted = weights * np.maximum(equity, 0.0)
             wanted /= event.cost
             wanted = rules.whole_below(wanted)
-            order = order_plain(wanted, held, None if prepared.single[session] else lots, whole and event.sizable)
+            order = order_plain(wanted, held, prepared.lots(session), whole and event.sizable)
         else:
             rows = facts.rows
             wanted = rules.wanted_shares(weights, equity, event.price[rows], event.fx[rows])
-            order = rules.order_shares(wanted, held, *lots)
+            order = rules.order_shares(wanted, held, prepared.minimum[session], prepared.step[session])
         sent = self._above_band(event, order, wanted, held, equity)
         if self._observer is not None:
             self._observer.decided(event, Decision(weights, wanted, order, sent), held)
@@ -194,15 +196,24 @@ class BlockLedger:
         live = order
         if prepared.any_blocked[session]:
             live = np.where(order > 0.0, order * prepared.can_buy[session], order * prepared.can_sell[session])
-        slow = self._not_plain(prepared, live, held, plain)
-        bought = self._bought[event.venue]
+        marked = self._not_plain(prepared, live, held, plain)
+        locked, bought = None, self._bought[event.venue]
         if bought is not None:
             locked = any_row((live < 0.0) & (bought > 0.0) & facts.share_lock[session][:, None])
-            if locked.any():
-                slow = locked if slow is None else slow | locked
         if prepared.capped[session]:
             live = cap_orders(prepared, session, live, held)
         cash = self._cash + rules.sum_rows(prepared.cash_change(session, live))
+        slow = naked = None
+        if marked is not None:
+            naked = any_row(_naked(facts, session, order, held))
+            slow = naked | ~fill_in_full(
+                self._accounts(event, prepared, slice(None)), live, cash,
+                lambda shares: prepared.cash_change(session, shares),
+            )  # fmt: skip
+            slow &= marked
+        if locked is not None and locked.any():
+            slow = locked if slow is None else slow | locked
+            naked = locked if naked is None else naked | locked  # as they, these need the whole auction
         filled = live
         if np.minimum.reduce(cash) < 0.0:
             short_of_cash = (cash < 0.0) if slow is None else (cash < 0.0) & ~slow
@@ -216,9 +227,13 @@ class BlockLedger:
             reason = np.where(order > 0.0, facts.blocked_buy[session][:, None], facts.blocked_sell[session][:, None])
             reason[(reason == Reason.NONE) & (live != order)] = Reason.PARTICIPATION
             reason[filled != live] = Reason.CASH
-        if slow is not None and slow.any():
-            lanes = np.flatnonzero(slow)
+        lanes: NDArray[np.intp] = np.flatnonzero(slow) if slow is not None else np.zeros(0, dtype=np.intp)
+        if len(lanes):
             filled = live.copy() if filled is live else filled
+            if naked is not None:
+                done = self._cut_to_margin(event, prepared, lanes[~naked[lanes]], live, filled, cash, reason)
+                lanes = np.setdiff1d(lanes, done, assume_unique=True)
+        if len(lanes):
             result = settle(self._book(event, lanes), order[:, lanes].T, self._terms.auction(lanes))
             filled[:, lanes] = result.filled.T
             cash[lanes] = result.cash
@@ -258,13 +273,43 @@ class BlockLedger:
         return left
 
     def _not_plain(self, prepared: PreparedRules, live: Floats, held: Floats, plain: bool) -> Flags | None:
-        """Return which configurations need the rules in full, whatever their cash; None where none does."""
+        """Return which configurations may need the rules in full, whatever their cash; None where none does."""
         if prepared.low_leverage:
             return np.ones(live.shape[1], dtype=bool)
         if plain and not self._short:
             return None
         marked = any_row(live < -held) | any_row(self._shares < 0.0)
         return marked if marked.any() else None
+
+    def _cut_to_margin(
+        self, event: Event, prepared: PreparedRules, lanes: NDArray[np.intp], live: Floats, filled: Floats,
+        cash: Floats, reason: Codes | None,
+    ) -> NDArray[np.intp]:  # fmt: skip
+        """Cut what opens in configurations with shorts to their means; return those for which it is done."""
+        orders, session = live[:, lanes], event.session
+        cut = cut_to_margin(
+            self._accounts(event, prepared, lanes), orders,
+            lambda shares, of: prepared.cash_change(session, shares, lanes[of]),
+        )  # fmt: skip
+        after = self._cash[lanes] + rules.sum_rows(prepared.cash_change(session, cut.filled, lanes))
+        sure, done = cut.sure, lanes[cut.sure]
+        filled[:, done], cash[done] = cut.filled[:, sure], after[sure]
+        if reason is not None:
+            why = np.where(cut.afforded != orders, np.int8(Reason.CASH), reason[:, lanes])
+            why = np.where(cut.filled != cut.afforded, np.int8(Reason.LEVERAGE), why)
+            reason[:, done] = why[:, sure]
+        return done
+
+    def _accounts(self, event: Event, prepared: PreparedRules, lanes: NDArray[np.intp] | slice) -> Accounts:
+        rows, session = self._plan.facts[event.venue].rows, event.session
+        elsewhere = self._shares[:, lanes] * event.mark
+        elsewhere[rows] = 0.0
+        return Accounts(
+            self._own[event.venue][:, lanes], self._cash[lanes], rules.sum_rows(np.maximum(elsewhere, 0.0)),
+            rules.sum_rows(np.maximum(-elsewhere, 0.0)),
+            np.broadcast_to(self._terms.leverage, self._cash.shape)[lanes], prepared.mark(session, event.price[rows]),
+            prepared.minimum[session], prepared.step[session],
+        )  # fmt: skip
 
     def _book(self, event: Event, lanes: NDArray[np.intp]) -> AuctionBook:
         facts, session = self._plan.facts[event.venue], event.session
@@ -344,3 +389,15 @@ class BlockLedger:
         self._odd[event.venue] = True
         if self._observer is not None:
             self._observer.changed(event, column, before, whole, "action", price, action.value)
+
+
+def _naked(facts: VenueFacts, session: int, order: Floats, held: Floats) -> Flags:
+    """Return which sales would open or add to a short that the venue forbids."""
+    naked: Flags = ~facts.short_allowed[session][:, None] & (order < 0.0) & (held + order < 0.0)
+    return naked
+
+
+def _lots_grow(facts: VenueFacts) -> bool:
+    """Say whether a holding of whole lots may be none any more on a later day of the run."""
+    step = facts.buy_step[facts.place.first :]
+    return bool(np.any(step[:-1] % step[1:] != 0.0))

@@ -42,17 +42,25 @@ def cap_orders(prepared: PreparedRules, session: int, live: Floats, held: Floats
     return live
 
 
-def order_plain(wanted: Floats, held: Floats, lots: tuple[Floats, Floats] | None, known: bool) -> Floats:
+def order_plain(wanted: Floats, held: Floats, lots: tuple[Floats, Floats | None] | None, known: bool) -> Floats:
     """Return what `rules.order_shares` does where nothing is short and every holding is a multiple of its step.
 
-    `lots` are minimum and step, None where every whole number of shares is tradable; `known`: nothing is NaN.
+    `lots` are step and minimum, the latter None where no minimum is above its step; no lots where every whole number
+    of shares is tradable. `known`: nothing is NaN.
     """
-    target = wanted if lots is None else rules.whole_below(wanted / lots[1]) * lots[1]
-    order: Floats = target - held
+    if lots is None:
+        order: Floats = wanted - held
+        return order if known else np.nan_to_num(order, copy=False)
+    step, minimum = lots
+    target = rules.whole_below(wanted / step)
+    target *= step
+    order = target - held
     if not known:
         order = np.nan_to_num(order, copy=False)
-    if lots is not None:
-        order = np.where((np.abs(order) >= lots[0]) | (order == -held), order, 0.0)
+    if minimum is not None:
+        keep = np.abs(order) >= minimum
+        keep |= target == 0.0
+        order = np.where(keep, order, 0.0)
     return order
 
 
@@ -62,7 +70,9 @@ class PreparedRules:
     def __init__(self, facts: VenueFacts, terms: Terms) -> None:
         self._facts, self._terms = facts, terms
         self.minimum, self.step = facts.buy_minimum[:, :, None], facts.buy_step[:, :, None]
-        self.single = [not lots for lots in _any_column((facts.buy_minimum != 1.0) | (facts.buy_step != 1.0))]
+        single = _any_column((facts.buy_minimum != 1.0) | (facts.buy_step != 1.0))
+        least = _any_column(facts.buy_minimum > facts.buy_step)
+        self._lots = list(zip(single, least, strict=True))
         self.any_blocked = _any_column((facts.blocked_buy | facts.blocked_sell) != 0)
         self.can_buy = (facts.blocked_buy == 0).astype(np.float64)[:, :, None]
         self.can_sell = (facts.blocked_sell == 0).astype(np.float64)[:, :, None]
@@ -86,6 +96,17 @@ class PreparedRules:
             self._fixed = bought, sold
         self._one_price = self._fixed is not None and bool((self._fixed[0] == self._fixed[1]).all())
         self._minus_fx = -self._fx
+
+    def lots(self, session: int) -> tuple[Floats, Floats | None] | None:
+        """Return the lots of a session as `order_plain` wants them."""
+        several, least = self._lots[session]
+        return (self.step[session], self.minimum[session] if least else None) if several else None
+
+    def mark(self, session: int, known: Floats) -> Floats:
+        """Return the value of one share at the auction, at the `known` price where it has none."""
+        price = self._facts.price[session][:, None]
+        marks: Floats = np.where(np.isnan(price), known, price) * self._facts.fx[session][:, None]
+        return marks
 
     def cap(self, session: int) -> Floats:
         """Return the most shares that one order may take."""

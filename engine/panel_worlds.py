@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -44,7 +44,8 @@ def world_panels(
         Parameters that will be asked for; see `chipwire.engine.panels.DuckPanels.expect`.
     """
     names = issuers_of(market, issuers)
-    news = _beside([News.of(book, names) for book in books], len(names))
+    each = [News.of(book, names) for book in books]
+    news = _beside(each, len(names))
     scratch = lru_cache(Warehouse.scratch)
     wanted = wanted_keys(configurations)
     shared = []
@@ -53,15 +54,11 @@ def world_panels(
         panel.expect(wanted)
         shared.append(_Shared(panel))
     found = []
-    for number, book in enumerate(books):
+    for number in range(len(books)):
         columns = slice(number * len(names), (number + 1) * len(names))
-        events = lru_cache(_coder(book, names))
+        events = each[number].events
         found.append(WorldPanels(market.symbols, names, tuple(_WorldPanel(own, columns, events) for own in shared)))
     return found
-
-
-def _coder(book: SignalBook, names: Sequence[str]) -> Callable[[], Events]:
-    return lambda: Events.of(book, names)
 
 
 def _beside(each: Sequence[News], issuers: int) -> News:
@@ -96,7 +93,7 @@ class _Shared:
 class _WorldPanel:
     """One venue of one world; see `chipwire.strategies.panels.VenuePanel`."""
 
-    def __init__(self, shared: _Shared, columns: slice, events: Callable[[], Events]) -> None:
+    def __init__(self, shared: _Shared, columns: slice, events: Events) -> None:
         self._shared, self._columns, self._events = shared, columns, events
         self.mic: str = shared.panel.mic
         self.decide_at: Instants = shared.panel.decide_at
@@ -111,4 +108,4 @@ class _WorldPanel:
 
     def fresh(self, *, themes: Sequence[str], threshold: float, min_novelty: float) -> Fresh:
         """Return who has news since the decision before."""
-        return self._events().fresh(self.decide_at, themes, threshold, min_novelty)
+        return self._events.fresh(self.decide_at, themes, threshold, min_novelty)

@@ -45,11 +45,14 @@ class News:
         Of each kind of news.
     half_life : ndarray, shape (kinds,)
         Its own, days: a kind is a theme and a half-life.
+    events : Events
+        The same signals one by one.
     """
 
     table: pa.Table
     themes: tuple[str, ...]
     half_life: Floats
+    events: Events
 
     @classmethod
     def of(cls, book: SignalBook, issuers: Sequence[str]) -> News:
@@ -69,21 +72,21 @@ class News:
             "half_life": half_life, "at": book.available_at[own],
         })  # fmt: skip
         themes = tuple(str(theme_names[pair // len(lengths)]) for pair in pairs)
-        return cls(table, themes, np.array([lengths[pair % len(lengths)] for pair in pairs], dtype=np.float64))
+        own_lengths = np.array([lengths[pair % len(lengths)] for pair in pairs], dtype=np.float64)
+        return cls(table, themes, own_lengths, Events.of(book, issuers))
 
 
 class Panel:
     """One venue's decisions; see `chipwire.strategies.panels.VenuePanel`."""
 
     def __init__(self, venue: VenueMarket, news: News | None, issuers: Mapping[str, str | None], columns: int,
-                 scratch: Callable[[], Warehouse], events: Callable[[], Events] | None = None) -> None:  # fmt: skip
+                 scratch: Callable[[], Warehouse]) -> None:  # fmt: skip
         self.mic: str = venue.mic
         self.decide_at: Instants = venue.decide_at[venue.first :]
         self.session: Days = venue.session[venue.first :]
         self.instruments: tuple[str, ...] = tuple(instrument.symbol for instrument in venue.instruments)
         self.issuers: tuple[str | None, ...] = tuple(issuers[name] for name in self.instruments)
         self._news = news
-        self._events = events
         self._columns = columns
         self._scratch = scratch
         self._wanted: tuple[_Key, ...] = ()
@@ -120,9 +123,9 @@ class Panel:
         ValueError
             The strategy declares that it reads no signals.
         """
-        if self._events is None:
+        if self._news is None:
             raise ValueError("this strategy declares reads_signals = False and must not ask for signals")
-        return self._events().fresh(self.decide_at, themes, threshold, min_novelty)
+        return self._news.events.fresh(self.decide_at, themes, threshold, min_novelty)
 
     def expect(self, wanted: Iterable[_Key]) -> None:
         """Say which half-lives and lookbacks will be asked for, in order: they are then read together."""
@@ -172,20 +175,19 @@ class DuckPanels:
     Parameters
     ----------
     market : Market
-    news : SignalBook or None
+    news : SignalBook, News or None
         None for strategies that read no signals. News of the issuers of the market's instruments, sorted.
     issuers : mapping
         Issuer of every instrument.
     """
 
-    def __init__(self, market: Market, news: SignalBook | None, issuers: Mapping[str, str | None]) -> None:
+    def __init__(self, market: Market, news: SignalBook | News | None, issuers: Mapping[str, str | None]) -> None:
         self.universe: tuple[str, ...] = market.symbols
         self.issuers: tuple[str, ...] = issuers_of(market, issuers)
-        coded = None if news is None else News.of(news, self.issuers)
-        events = None if news is None else lru_cache(lambda: Events.of(news, self.issuers))
+        coded = News.of(news, self.issuers) if isinstance(news, SignalBook) else news
         scratch = lru_cache(Warehouse.scratch)  # one for all venues, opened when it is needed, closed with the panels
         self.venues: tuple[Panel, ...] = tuple(
-            Panel(venue, coded, issuers, len(self.issuers), scratch, events) for venue in market.venues
+            Panel(venue, coded, issuers, len(self.issuers), scratch) for venue in market.venues
         )
 
     def expect(self, configurations: Iterable[Mapping[str, Any]]) -> None:

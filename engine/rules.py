@@ -74,7 +74,11 @@ def whole_below(value: npt.ArrayLike) -> Floats:
     Quotients such as 0.3 / 0.1 miss their whole number by a few ulp; the caller means 3, not 2.
     """
     array = floats(value)
-    return np.floor(array + (np.abs(array) * _ULPS + _GUARD))
+    raised = np.abs(array)
+    raised *= _ULPS  # in place: the columnar engine rounds at every step
+    raised += _GUARD
+    raised += array
+    return np.floor(raised)
 
 
 def round_half_up(value: npt.ArrayLike, tick: npt.ArrayLike) -> Floats:

@@ -7,13 +7,12 @@ that it can be run alone to the same figures, and a sweep that was stopped goes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
-from chipwire.data.errors import ChipwireError, NothingToDo
+from chipwire.data.errors import NothingToDo
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine import sweep_store
@@ -22,10 +21,9 @@ from chipwire.engine.market import Market, load_market
 from chipwire.engine.settings import Settings
 from chipwire.engine.sweep_grid import Configuration, Grid
 from chipwire.engine.sweep_store import Trial
-from chipwire.engine.view import SignalBook
+from chipwire.engine.sweep_task import Ledger, Loaded, OnEquity, Outcome, make, params_key
+from chipwire.engine.sweep_workers import Blocks
 from chipwire.strategies.base import Strategy
-from chipwire.strategies.limits import TooSlowError
-from chipwire.strategies.plugins import isolated
 
 SHARED = ("fill", "currency", "start", "end", "instruments", "cutoff_minutes", "interval", "latency_minutes")
 """The settings in which all configurations of a block agree."""
@@ -57,35 +55,6 @@ class SweepResult:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What the configurations of a group share."""
-
-    market: Market
-    book: SignalBook | None
-    issuers: Mapping[str, str | None]
-    model_id: str | None
-    data_fingerprint: str
-
-
-class Ledger(Protocol):
-    """Runs a block of configurations that agree in `SHARED`; see `chipwire.engine.sweep_block`."""
-
-    def room(self, strategy: type[Strategy], loaded: Loaded) -> int:
-        """Return how many configurations a block may have."""
-        ...
-
-    def figures(
-        self,
-        strategy: type[Strategy],
-        loaded: Loaded,
-        trials: Sequence[Trial],
-        on_progress: Callable[[int, int], None] | None,
-    ) -> tuple[Mapping[str, Sequence[float | None]], Sequence[str]]:
-        """Return figures by name, each as long as `trials`, and warnings."""
-        ...
-
-
 @dataclass
 class _Group:
     settings: Settings
@@ -101,7 +70,9 @@ def run_sweep(
     *,
     reference: str | None = None,
     seed: int = 0,
+    jobs: int = 1,
     ledger: Ledger | None = None,
+    on_equity: OnEquity | None = None,
     on_begin: Callable[[str, int, int], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> SweepResult:
@@ -113,8 +84,14 @@ def run_sweep(
         The strategy as the user named it; its name by default.
     seed : int
         Of the grid's draws, for the record.
+    jobs : int
+        Processes that run blocks side by side; 1: this one only. Rows are the same whatever their number. They are
+        spawned: a script that asks for several must do so under ``if __name__ == "__main__":``.
     ledger : Ledger, optional
-        The columnar one by default.
+        The columnar one by default; another one runs in this process.
+    on_equity : callable, optional
+        Told the trials of each block that the columnar ledger has run, the days, and their equity (days,
+        configurations).
     on_begin : callable, optional
         Told the sweep's id, its configurations and how many are there already.
     on_progress : callable, optional
@@ -127,22 +104,19 @@ def run_sweep(
     NothingToDo, UnknownName, DomainError
         A group has no data; the groups before it are stored.
     """
-    if ledger is None:
-        from chipwire.engine.sweep_block import ColumnarLedger
-
-        ledger = ColumnarLedger()
     configurations = list(grid.configurations())
     reference = reference or strategy.name
     sweep_id = sweep_store.sweep_identity(reference, configurations)
     parsed = _parse(strategy, configurations)
-    run = _Run(warehouse, universe, strategy, ledger, sweep_id, len(configurations), parsed, on_progress)
-    for number, group in enumerate(_groups(configurations)):
-        loaded = run.load(group)
-        if number == 0:  # the first group has data: what is asked for makes sense
-            sweep_store.begin(warehouse, sweep_id, strategy.name, reference, grid, seed, len(configurations))
-            if on_begin:
-                on_begin(sweep_id, len(configurations), len(run.stored))
-        run.group(group, loaded)
+    with Blocks(strategy, reference, ledger, jobs, on_equity) as blocks:
+        run = _Run(warehouse, universe, blocks, sweep_id, len(configurations), parsed, on_progress)
+        for number, group in enumerate(_groups(configurations)):
+            loaded = run.load(group)
+            if number == 0:  # the first group has data: what is asked for makes sense
+                sweep_store.begin(warehouse, sweep_id, strategy.name, reference, grid, seed, len(configurations))
+                if on_begin:
+                    on_begin(sweep_id, len(configurations), len(run.stored))
+            run.group(group, loaded)
     failed = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ? AND error IS NOT NULL", [sweep_id])
     return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(run.warnings))
 
@@ -169,7 +143,8 @@ def run_again(
     """
     configurations = list(grid.configurations())
     parsed = _parse(strategy, configurations)
-    run = _Run(warehouse, universe, strategy, ledger, "", len(configurations), parsed, None)
+    blocks = Blocks(strategy, strategy.name, ledger, 1)
+    run = _Run(warehouse, universe, blocks, "", len(configurations), parsed, None)
     for group in _groups(configurations):
         loaded = run.load(group)
         run.again(ledger, group, loaded, rows)
@@ -209,26 +184,6 @@ def _groups(configurations: Iterable[Configuration]) -> list[_Group]:
     return [found[key] for key in sorted(found, key=lambda key: markets[key[: SHARED.index("latency_minutes")]])]
 
 
-def params_key(params: Mapping[str, Any]) -> str:
-    """Return one text for equal parameters."""
-    return json.dumps(dict(params), sort_keys=True)
-
-
-def make(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
-    """Return a new strategy; what a plugin does meanwhile becomes one error.
-
-    Raises
-    ------
-    BadParameter, BadPlugin
-    """
-    if not strategy.source:
-        return strategy(**params)
-    with isolated(strategy.name, strategy.source, "making it"):
-        made = strategy(**params)
-        vars(made)["values"] = dict(made.values)  # made in full: they are stored
-    return made
-
-
 def _parse(
     strategy: type[Strategy], configurations: Iterable[Configuration]
 ) -> dict[str, tuple[Mapping[str, Any], str]]:
@@ -249,8 +204,7 @@ class _Run:
         self,
         warehouse: Warehouse,
         universe: Universe,
-        strategy: type[Strategy],
-        ledger: Ledger,
+        blocks: Blocks,
         sweep_id: str,
         size: int,
         parsed: Mapping[str, tuple[Mapping[str, Any], str]],
@@ -258,14 +212,15 @@ class _Run:
     ) -> None:
         self._warehouse = warehouse
         self._universe = universe
-        self._strategy = strategy
-        self._ledger = ledger
+        self._strategy = blocks.strategy
+        self._blocks = blocks
         self._sweep_id = sweep_id
         self._size = size
         self._parsed = parsed
         self._on_progress = on_progress
         self._market: tuple[tuple[Any, ...], Market] | None = None
         self._done = 0
+        self._told = 0
         self.stored = sweep_store.stored(warehouse, sweep_id)
         self.already = 0
         self.changed = 0
@@ -282,9 +237,19 @@ class _Run:
                 self.changed += row_no in self.stored
                 pending.append(trial)
         self._advance(len(group.rows) - len(pending))
-        size = max(1, self._ledger.room(self._strategy, loaded)) if pending else 1
-        for start in range(0, len(pending), size):
-            self._block(loaded, pending[start : start + size])
+        blocks = self._blocks.cut(loaded, pending)
+        done, stored = [0] * len(blocks), [0] * len(blocks)
+
+        def tell(block: int, count: int) -> None:
+            done[block] = max(done[block], count)
+            self._tell(sum(done) - sum(stored))
+
+        for number, outcomes in enumerate(self._blocks.outcomes(loaded, blocks, tell)):
+            for outcome in outcomes:
+                own = blocks[number][stored[number] : stored[number] + outcome.count]
+                stored[number] += outcome.count
+                done[number] = max(done[number], stored[number])
+                self._store(own, outcome)
         sweep_store.store_warnings(self._warehouse, self._sweep_id, list(self.warnings))
 
     def again(self, ledger: Ledger, group: _Group, loaded: Loaded, rows: Container[int]) -> None:
@@ -315,34 +280,18 @@ class _Run:
         )  # fmt: skip
         return Trial(row_no, trial_id, configuration, values, loaded.data_fingerprint, loaded.model_id)
 
-    def _block(self, loaded: Loaded, trials: Sequence[Trial]) -> None:
-        """Run and store a block; where it fails, halve it until the configuration that fails stands alone.
-
-        One that takes too long is not tried again in parts: that would take as long each time.
-        """
-        try:
-            figures, warnings = self._ledger.figures(self._strategy, loaded, trials, self._within(len(trials)))
-        except ChipwireError as error:
-            if len(trials) > 1 and not isinstance(error.__cause__, TooSlowError):
-                half = len(trials) // 2
-                self._block(loaded, trials[:half])
-                self._block(loaded, trials[half:])
-                return
-            sweep_store.store_block(self._warehouse, self._sweep_id, trials, {}, [str(error)] * len(trials))
-        else:
-            self.warnings |= dict.fromkeys(warnings)
-            sweep_store.store_block(self._warehouse, self._sweep_id, trials, figures, [None] * len(trials))
-        self._advance(len(trials))
+    def _store(self, trials: Sequence[Trial], outcome: Outcome) -> None:
+        self.warnings |= dict.fromkeys(outcome.warnings)
+        errors = [outcome.error] * outcome.count
+        sweep_store.store_block(self._warehouse, self._sweep_id, trials, outcome.figures, errors)
+        self._advance(outcome.count)
 
     def _advance(self, count: int) -> None:
         self._done += count
-        if self._on_progress:
-            self._on_progress(self._done, self._size)
+        self._tell(0)
 
-    def _within(self, count: int) -> Callable[[int, int], None] | None:
-        """Return what turns a block's own progress into configurations."""
-        tell = self._on_progress
-        if tell is None:
-            return None
-        before = self._done
-        return lambda done, total: tell(before + count * done // max(total, 1), self._size)
+    def _tell(self, under_way: int) -> None:
+        """Tell how many configurations are done; never less than before."""
+        self._told = max(self._told, self._done + under_way)
+        if self._on_progress:
+            self._on_progress(self._told, self._size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.engine.columnar import Plan, TargetSource, Weights, make_plan, run_columnar
 from chipwire.engine.columnar_records import Recorder
-from chipwire.engine.market import Floats, Market
-from chipwire.engine.panels import DuckPanels
+from chipwire.engine.market import Market
+from chipwire.engine.panels import DuckPanels, News
 from chipwire.engine.settings import Settings
 from chipwire.engine.setwise import ask_setwise
-from chipwire.engine.sweep import Loaded, make, params_key
 from chipwire.engine.sweep_store import Trial
 from chipwire.engine.sweep_tally import Tally
+from chipwire.engine.sweep_task import Loaded, OnEquity, make, params_key
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.strategies.base import Strategy
 
@@ -26,6 +25,10 @@ BLOCK_BYTES = 256 << 20
 """What the targets and curves of a block may take."""
 MOST_SETWISE, MOST_ASKED = 1_000, 32
 """Configurations in a block: larger ones gain no speed; those asked one by one take long, and a block is lost whole."""
+
+
+class BookNeeded(Exception):
+    """A strategy has to be asked decision by decision, and only coded signals are at hand."""
 
 
 class ColumnarLedger:
@@ -37,7 +40,7 @@ class ColumnarLedger:
         Told the trials of each block that is done, the days, and their equity (days, configurations).
     """
 
-    def __init__(self, on_equity: Callable[[Sequence[Trial], tuple[date, ...], Floats], None] | None = None) -> None:
+    def __init__(self, on_equity: OnEquity | None = None) -> None:
         self._on_equity = on_equity
         self._fees, self._rules = load_fees(), load_market_rules()
         self._plan: tuple[Market, Plan] | None = None
@@ -100,6 +103,8 @@ class ColumnarLedger:
         found = self._setwise(strategy, loaded, trials) if has_setwise(strategy) else None
         if found is not None:
             return PanelTargets(loaded.market, found, strategy.name)
+        if isinstance(loaded.book, News):
+            raise BookNeeded
         settings = [trial.configuration.settings for trial in trials]
         made = [make(strategy, trial.configuration.params) for trial in trials]
         return DecideTargets(loaded.market, made, settings, loaded.book, loaded.issuers)

@@ -151,7 +151,7 @@ class DecideTargets:
 def _asks(array: Weights) -> list[bool]:
     """Return for each session whether any weight is given; the first configuration mostly tells."""
     asks = ~np.isnan(array[0]).all(axis=-1)
-    for row in np.flatnonzero(~asks):
+    for row in np.flatnonzero(~asks) if len(array) > 1 else ():
         asks[row] = not np.isnan(array[:, row]).all()
     found: list[bool] = asks.tolist()
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,7 @@ from chipwire.engine.market import Market
 from chipwire.engine.settings import Settings
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """Something that happens at a venue.
 
     Attributes

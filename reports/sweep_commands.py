@@ -80,14 +80,20 @@ def _page_option(command: F) -> F:
 @click.option("--model", metavar="VALUES", help="Model ids or names [default: the one that scored last].")
 @click.option("--draws", type=click.IntRange(0), default=0, help="How often random values are drawn, all at once.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random values.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that run blocks side by side; 1: this one only [default: the cores at hand, at most 8].",
+)
 @click.option("--yes", is_flag=True, help=f"Run more than {ASK_ABOVE:,} configurations.")
 @walk_forward_commands.options
 @_rows_options
 @listing
 @pass_app
 def sweep(
-    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, draws: int, seed: int, yes: bool,
-    walk_forward: str | None, purge: int | None, embargo: int | None, anchored: bool,
+    app: App, /, strategy: str, params: tuple[str, ...], model: str | None, draws: int, seed: int, jobs: int | None,
+    yes: bool, walk_forward: str | None, purge: int | None, embargo: int | None, anchored: bool,
     sort: str, top: int, out: Path | None, force: bool, fmt: str, **given: str | None,
 ) -> None:  # fmt: skip
     """Try many configurations of a strategy at once: lists, ranges and random draws of parameters and settings.
@@ -121,7 +127,7 @@ def sweep(
         check_out(out, force=force)
     kept = walk_forward_commands.keeper(grid, asked)
     with app.open("sweep", write=True) as warehouse:
-        done = _run(app, warehouse, kind, grid, strategy, seed, kept)
+        done = _run(app, warehouse, kind, grid, strategy, seed, jobs, kept)
         for warning in done.warnings:
             app.warn(warning)
         if asked and kept is not None:
@@ -149,11 +155,12 @@ def _with_span(app: App, kind: Any, settings: dict[str, str]) -> dict[str, str]:
 
 
 def _run(
-    app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int, kept: CurveKeeper | None
-) -> SweepResult:
+    app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int, jobs: int | None,
+    kept: CurveKeeper | None,
+) -> SweepResult:  # fmt: skip
     """Run what is missing; when stopped, say how much is stored."""
     from chipwire.engine.sweep import run_sweep
-    from chipwire.engine.sweep_block import ColumnarLedger
+    from chipwire.engine.workers import default_jobs
 
     begun: list[str] = []
 
@@ -165,8 +172,8 @@ def _run(
     try:
         # What a strategy prints is no data.
         with contextlib.redirect_stdout(sys.stderr), app.progress("sweep", plain=True) as advance:
-            ledger = ColumnarLedger(kept.take if kept else None)
-            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed, ledger=ledger,
+            done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed,
+                             jobs=jobs or default_jobs(), on_equity=kept.take if kept else None,
                              on_begin=on_begin, on_progress=advance)  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):

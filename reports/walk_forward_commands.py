@@ -16,8 +16,8 @@ from chipwire.reports.values import number, percent
 
 if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
-    from chipwire.engine.sweep import Loaded
     from chipwire.engine.sweep_grid import Grid
+    from chipwire.engine.sweep_task import Loaded
     from chipwire.engine.validation.curves import CurveKeeper, Curves
     from chipwire.engine.validation.walk_forward import Asked
 

@@ -11,18 +11,9 @@ from chipwire.data.errors import NothingToDo, UnknownName
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.signals.linking import Linker
+from chipwire.signals.novelty import BATCH, WINDOW_DAYS, told_before
 from chipwire.signals.themes import load_theme_rules
 
-WINDOW_DAYS = 7
-"""Novelty looks at the stories of so many days before; within them an older one counts as much as a young one, and
-from then on the same news is news again. A story is retold for days: its first wire report on a Monday, the weekly
-round-up on the Friday."""
-ALIKE_LOW = 0.50
-"""Inner product of two embeddings up to which two stories say different things."""
-ALIKE_HIGH = 0.75
-"""Inner product from which the later story says nothing that the earlier did not."""
-SAME_WORDING = 0.95
-"""Inner product from which two stories are the same even where event or direction were read differently."""
 LEAST_LEAN = 0.2
 """A reading of a named issuer nearer to zero than this points neither way."""
 LEAST_THEME = 0.5
@@ -112,19 +103,22 @@ def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = 
 def _insert_signals(warehouse: Warehouse, key: Mapping[str, str]) -> None:
     lean: dict[str, object] = {"least_lean": LEAST_LEAN, "least_theme": LEAST_THEME}
     warehouse.rows(load_sql("chipwire.signals", "stories.sql"), {**key, **lean})
-    window: dict[str, object] = {"window_days": WINDOW_DAYS}
-    # All of a model's readings have an embedding or none has.
-    if warehouse.value("SELECT 1 FROM story WHERE embedding IS NOT NULL LIMIT 1"):
-        alike = {"low": ALIKE_LOW, "high": ALIKE_HIGH, "same_wording": SAME_WORDING}
-        warehouse.rows(load_sql("chipwire.signals", "novelty_alike.sql"), {**window, **alike})
-    else:
-        warehouse.rows(load_sql("chipwire.signals", "novelty_counted.sql"), window)
+    told = _told(warehouse, key["model"])
     half_lives = load_theme_rules().half_life_days
     table = pa.table({"theme": list(half_lives), "half_life_days": list(half_lives.values())})
     least = {"least_theme": LEAST_THEME}
-    warehouse.run(load_sql("chipwire.signals", "build.sql"), {**key, **least}, half_lives=table)
+    warehouse.run(load_sql("chipwire.signals", "build.sql"), {**key, **least}, half_lives=table, told=told)
     warehouse.rows("DROP TABLE temp.story")
-    warehouse.rows("DROP TABLE temp.told")
+
+
+def _told(warehouse: Warehouse, model_id: str) -> pa.Table:
+    """Return how much of each story was told before, by its number."""
+    # All of a model's readings have an embedding or none has.
+    some = "SELECT 1 FROM reading WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1"
+    if not warehouse.value(some, [model_id]):
+        return warehouse.arrow(load_sql("chipwire.signals", "novelty_counted.sql"), {"window_days": WINDOW_DAYS})
+    sql = load_sql("chipwire.signals", "novelty_stories.sql")
+    return told_before(warehouse.batches(sql, {"model": model_id}, size=BATCH, own_cursor=False))
 
 
 def list_signals(

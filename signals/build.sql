@@ -17,6 +17,6 @@ SELECT s.headline_id, s.issuer, h.theme, $model, $linker, s.available_at, s.via,
        1.0 / (1.0 + coalesce(t.before, 0)), coalesce(p.weight, 1.0), h.half_life_days, s.event
 FROM story AS s
 LEFT JOIN passed AS p USING (headline_id, issuer)
-LEFT JOIN told AS t USING (headline_id, issuer)
+LEFT JOIN told AS t USING (number)
 JOIN half_lives AS h ON h.theme = coalesce(p.theme, 'none')
 ORDER BY s.available_at, s.headline_id, s.issuer, h.theme

@@ -16,6 +16,7 @@ from chipwire.data.market_rules import load_market_rules
 from chipwire.engine import columnar_ledger, rules
 from chipwire.engine.columnar import run_columnar
 from chipwire.engine.columnar_cash import afford
+from chipwire.engine.columnar_ledger import BlockLedger
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.engine.timeline import clock, moments
 
@@ -91,6 +92,36 @@ def test_the_quick_cut_to_cash_is_that_of_the_full_search(market, monkeypatch):
     full = run_columnar(market, given, panels, *FACTS)
     assert sum(done) > 500
     assert quick.equity.tobytes() == full.equity.tobytes()
+
+
+@pytest.mark.parametrize(("leverage", "gross"), [(1.0, 1.0), (0.5, 0.5), (2.0, 1.9)])
+def test_the_quick_ways_of_shorts_are_that_of_the_full_search(market, monkeypatch, leverage, gross):
+    weights = random_weights(market, 40, 2.0 * gross)
+    signs = np.random.default_rng(5).choice([-1.0, 1.0], weights["XNYS"].shape)
+    weights["XNYS"] *= signs
+    weights["XSHG"][::7] *= -1.0  # forbidden there
+    given = settings(START, END, slippage_bps=20.0, leverage=leverage)
+    panels = PanelTargets(market, weights)
+    settled = []
+    in_full = columnar_ledger.settle
+
+    def counted(book, orders, terms):
+        settled.append(len(orders))
+        return in_full(book, orders, terms)
+
+    monkeypatch.setattr(columnar_ledger, "settle", counted)
+    quick = run_columnar(market, given, panels, *FACTS, keep="ledger")
+    left, settled[:] = sum(settled), []
+    nothing = np.zeros(0, dtype=np.intp)
+    monkeypatch.setattr(columnar_ledger, "fill_in_full", lambda *_: np.zeros(40, dtype=bool))
+    monkeypatch.setattr(BlockLedger, "_cut_to_margin", lambda *_: nothing)
+    full = run_columnar(market, given, panels, *FACTS, keep="ledger")
+    assert quick.equity.tobytes() == full.equity.tobytes()
+    assert quick.ledgers == full.ledgers
+    reasons = {row.reason for ledger in full.ledgers for row in ledger.unfilled}
+    assert {"leverage", "short_forbidden"} <= reasons
+    assert sum(settled) > 1_000
+    assert left < 0.4 * sum(settled)
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 12, 40, 130])

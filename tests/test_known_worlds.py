@@ -17,7 +17,7 @@ from chipwire.engine.market import load_market
 from chipwire.engine.panel_worlds import world_panels
 from chipwire.engine.panels import DuckPanels
 from chipwire.engine.settings import Settings
-from chipwire.engine.sweep import Loaded
+from chipwire.engine.sweep_task import Loaded
 from chipwire.engine.validation import edge, fragility, placebo, placebo_news, worlds
 from chipwire.strategies.benchmarks import EqualWeight
 from chipwire.strategies.event_drift import EventDrift

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.signals import build
-from chipwire.signals.build import ALIKE_HIGH, ALIKE_LOW, SAME_WORDING, WINDOW_DAYS, build_signals
+from chipwire.signals import novelty as compared
+from chipwire.signals.build import build_signals
 from chipwire.signals.linking import Linker
+from chipwire.signals.novelty import ALIKE_HIGH, ALIKE_LOW, SAME_WORDING, WINDOW_DAYS
 
 UNIVERSE = load_universe()
 LINKER = Linker(UNIVERSE).id
@@ -191,5 +193,21 @@ def test_the_order_of_rows_and_the_number_of_threads_change_nothing(warehouse, t
         assert novelty(other, stories[::-1]) == found
 
 
+def test_where_batches_and_products_are_cut_changes_nothing(warehouse, monkeypatch) -> None:
+    """Batches that end within an issuer, windows longer than a batch, products of a few stories at a time."""
+    stories = [
+        Story(
+            f"{n:03}", n * 3.1 % 700, n * 17 % 70, ("AMD", "INTEL", "NVIDIA")[n * n % 3], value=0.6 if n % 4 else -0.6
+        )
+        for n in range(150)
+    ]
+    whole = novelty(warehouse, stories)
+    assert whole == pytest.approx(expected(stories, embedded=True), abs=1e-4)
+    monkeypatch.setattr(build, "BATCH", 7)
+    monkeypatch.setattr(compared, "_BLOCK", 3)
+    monkeypatch.setattr(compared, "_TILE", 5)
+    assert novelty(warehouse, stories) == whole
+
+
 def test_the_bounds_are_in_order() -> None:
-    assert 0 < build.ALIKE_LOW < build.ALIKE_HIGH <= build.SAME_WORDING <= 1
+    assert 0 < ALIKE_LOW < ALIKE_HIGH <= SAME_WORDING <= 1

@@ -41,6 +41,7 @@ def book_of(rows):
     names = ("issuer", "theme", "value", "novelty", "relevance", "theme_weight", "half_life_days")
     columns = {name: np.array([row[1 + place] for row in rows], dtype=object if place < 2 else float)
                for place, name in enumerate(names)}  # fmt: skip
+    columns["headline_id"] = np.array([f"h{number}" for number in range(len(rows))], dtype=object)
     return SignalBook(np.array([row[0] for row in rows], dtype="datetime64[us]"), columns)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chipwire.engine.market import Floats, VenueMarket
 from chipwire.engine.panels import DuckPanels
-from chipwire.engine.sweep import Loaded
+from chipwire.engine.sweep_task import Loaded
 
 LOOKBACK_DAYS = 60.0
 

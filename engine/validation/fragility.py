@@ -23,8 +23,8 @@ from chipwire.engine.panels import DuckPanels
 from chipwire.engine.records import Fill, Ledger
 from chipwire.engine.settings import Settings
 from chipwire.engine.setwise import ask_setwise
-from chipwire.engine.sweep import Loaded, make
 from chipwire.engine.sweep_block import has_setwise
+from chipwire.engine.sweep_task import Loaded, make
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.strategies.base import Parameter, Strategy
 
@@ -147,7 +147,7 @@ def weights_of(
         if found is not None:
             return found
     facts = load_fees(), load_market_rules()
-    targets = DecideTargets(loaded.market, [make(strategy, values)], settings, loaded.book, loaded.issuers)
+    targets = DecideTargets(loaded.market, [make(strategy, values)], settings, loaded.signals, loaded.issuers)
     ledger = run_columnar(loaded.market, settings, targets, *facts, keep="ledger").ledgers[0]
     weights = {}
     for venue in loaded.market.venues:

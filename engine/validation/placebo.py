@@ -22,8 +22,8 @@ from chipwire.engine.market import Floats
 from chipwire.engine.panel_worlds import world_panels
 from chipwire.engine.settings import Settings
 from chipwire.engine.setwise import ask_setwise
-from chipwire.engine.sweep import Loaded, make
 from chipwire.engine.sweep_block import has_setwise
+from chipwire.engine.sweep_task import Loaded, make
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.engine.validation.placebo_news import KINDS, placebo_book
 from chipwire.engine.view import SignalBook
@@ -97,10 +97,11 @@ class Subject:
         NothingToDo
             The strategy reads none.
         """
-        if self.loaded.book is None:
+        book = self.loaded.signals
+        if book is None:
             step = "test a strategy that does, and see 'chipwire strategies list'"
             raise NothingToDo(f"{self.strategy.name} reads no news, so no news can be mixed up", step)
-        return self.loaded.book
+        return book
 
 
 def placebo_test(

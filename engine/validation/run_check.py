@@ -12,8 +12,8 @@ from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import data_fingerprint, load_book
 from chipwire.engine.market import Floats, load_market
 from chipwire.engine.settings import Settings
-from chipwire.engine.sweep import Loaded
 from chipwire.engine.sweep_block import has_setwise
+from chipwire.engine.sweep_task import Loaded
 from chipwire.engine.validation import store
 from chipwire.engine.validation.fragility import Fragility, Variant, fragility
 from chipwire.engine.validation.luck import CONFIDENCE, FEW_DAYS, LuckReport, luck_of_run

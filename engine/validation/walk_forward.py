@@ -21,10 +21,10 @@ from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
 from chipwire.engine import measures
 from chipwire.engine.columnar import run_columnar
-from chipwire.engine.sweep import Loaded
 from chipwire.engine.sweep_block import ColumnarLedger
 from chipwire.engine.sweep_store import Trial
 from chipwire.engine.sweep_tally import Tally
+from chipwire.engine.sweep_task import Loaded
 from chipwire.engine.validation.curves import Curves
 from chipwire.engine.validation.overfitting import Measure, best
 from chipwire.engine.validation.splits import Split, walk_forward_windows
