@@ -210,11 +210,14 @@ def actions_by_session(place: VenueMarket) -> dict[int, list[tuple[int, tuple[Ac
 
 
 def dead_by_session(place: VenueMarket) -> dict[int, tuple[int, ...]]:
-    """Return the instruments that are closed at each session because their bars have ended for good."""
+    """Return the instruments that are closed at each session because they have not traded for too long."""
+    traded = ~(np.isnan(place.open) & np.isnan(place.close))
     dead: dict[int, tuple[int, ...]] = {}
-    for column, last in enumerate(place.last_bar.tolist()):
-        session = last + DEAD_AFTER_SESSIONS + 1
-        dead[session] = (*dead.get(session, ()), column)
+    for column in range(traded.shape[1]):
+        rows = np.append(np.flatnonzero(traded[:, column]), len(traded) + DEAD_AFTER_SESSIONS)
+        for last in rows[:-1][np.diff(rows) > DEAD_AFTER_SESSIONS].tolist():
+            session = last + DEAD_AFTER_SESSIONS + 1
+            dead[session] = (*dead.get(session, ()), column)
     return dead
 
 

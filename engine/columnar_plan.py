@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chipwire.data.errors import DomainError
 from chipwire.data.fees import FeeTable
 from chipwire.data.market_rules import MarketRules
-from chipwire.engine.account import DEAD_AFTER_SESSIONS, known_close
+from chipwire.engine.account import known_close
 from chipwire.engine.columnar_facts import VenueFacts, actions_by_session, dead_by_session, rates_to_base, venue_facts
 from chipwire.engine.market import Action, Floats, Market
 from chipwire.engine.settings import Settings
@@ -161,7 +161,7 @@ class _Events:
         for index, facts in enumerate(self._facts):
             own = times.venue == index
             sessions = {when for when, _ in facts.place.actions}
-            sessions |= {int(last) + DEAD_AFTER_SESSIONS + 1 for last in facts.place.last_bar}
+            sessions |= set(dead_by_session(facts.place))
             matters = np.isin(times.session, sorted(sessions)) | facts.short_allowed.any()
             due |= own & matters
         return due
