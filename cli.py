@@ -20,6 +20,7 @@ from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, pair, pass_app
+from chipwire.reports.audit_commands import audit
 from chipwire.reports.explain import explain
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
@@ -336,7 +337,7 @@ def report(app: App, run: str, formats: str, out: Path, force: bool) -> None:
         click.echo(str(path))
 
 
-for _command in (explain, inspection.runs, strategies, inspection.universe, inspection.rejects,
+for _command in (audit, explain, inspection.runs, strategies, inspection.universe, inspection.rejects,
                  inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
 

@@ -48,6 +48,11 @@ class App(Console):
         given = {"--db": None if str(self.db) == DEFAULT_DB else self.db, "--universe": self._universe_folder}
         return ["chipwire", *(word for name, value in given.items() if value for word in (name, str(value)))]
 
+    @property
+    def universe_folder(self) -> Path | None:
+        """Where the universe is extended, for processes of our own."""
+        return self._universe_folder
+
     def universe(self) -> Universe:
         """Load the universe."""
         from chipwire.data.universe import load_universe

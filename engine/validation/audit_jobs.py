@@ -146,6 +146,9 @@ def run_live(strategy: Strategy, data: RunData, engine: str, how: How, sources: 
     columnar engine, which plans ahead, the strategy alone does.
     """
     live = LiveData(data.market, data.book, data.settings, how, sources)
+    begins = [venue.decide_at[venue.first] for venue in data.market.venues if venue.first < len(venue.decide_at)]
+    if begins:
+        live.reveal(min(begins))
     if engine == "backtrader" and how == "scrambled":
         return run_traced(strategy, replace(data, market=live.market, book=live.book), engine, on_moment=live.reveal)
     return run_traced(strategy, data, engine, show=live.show)
