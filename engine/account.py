@@ -371,8 +371,8 @@ def silent(place: VenueMarket, session: int) -> NDArray[np.bool_]:
     """Return which instruments did not trade in the `DEAD_AFTER_SESSIONS` sessions before one."""
     first = int(np.searchsorted(place.day_number, place.day_number[session] - DEAD_AFTER_SESSIONS))
     before = slice(first, session)
-    none: NDArray[np.bool_] = (np.isnan(place.open[before]) & np.isnan(place.close[before])).all(axis=0)
-    return none
+    traded: NDArray[np.bool_] = ~(np.isnan(place.open[before]) & np.isnan(place.close[before]))
+    return np.asarray(~traded.any(axis=0))
 
 
 def session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:

@@ -115,14 +115,13 @@ def _look_ahead(
     make: Callable[[], Strategy], data: RunData, first: Trace, decisions: int, advance: Callable[[], None]
 ) -> Finding:
     ways: tuple[How, ...] = ("cut", "scrambled")
-    found: dict[str, list[Difference]] = {}
+    words: list[str] = []
     for how in ways:
-        found[how] = differences(first, run_live(make(), data, "backtrader", how))
+        differing = differences(first, run_live(make(), data, "backtrader", how))
+        words += [f"with all later rows {how} it asks for something else: {_told(each)}" for each in differing[:1]]
         advance()
-    for how, differing in found.items():
-        if differing:
-            detail = f"with all later rows {how} it asks for something else: {_told(differing[0])}"
-            return Finding("look-ahead", "bad", detail)
+    if words:
+        return Finding("look-ahead", "bad", words[0])
     if not decisions:
         return Finding("look-ahead", "none", "there are no decisions")
     return Finding("look-ahead", "ok", f"all later rows cut or scrambled change nothing at {decisions:,} decisions")

@@ -47,7 +47,7 @@ class Leak:
     before, after : float, str or None
         On the true data, and with what came later cut or false.
     sources : tuple of str
-        Which of them did it when hidden alone; empty: only all together.
+        Which of them did it when hidden alone, in the first run of its check that differs; empty: only all together.
     more : int
         Targets and orders that differ besides.
     detail : str
@@ -131,13 +131,14 @@ class _Audit:
         universe: Universe,
         plain: Path,
         seed: int,
-        isolated: bool,  # noqa: FBT001 - private
+        isolated: bool,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
         self._request, self._universe, self._plain = request, universe, plain
         self._seed, self._isolated, self._on_progress = seed, isolated, on_progress
         self._opened: dict[str, set[str]] = {}
         self._done = self._all = 0
+        self._unrepeatable = False
 
     def run(self, count: int) -> AuditReport:
         data = load_data(self._request, Job("plan", self._plain), self._plain, self._universe)
@@ -156,7 +157,7 @@ class _Audit:
         leaks: list[Leak] = []
         for name, text in _NETS.items():
             found = [own for own in outcomes.values() if _net(own[0]) == name]
-            own_leaks = [leak for job, outcome in found if (leak := self._leak(name, base, job, outcome))]
+            own_leaks = self._leaks(name, base, found)
             tried = len(moments.decisions) if name.startswith("later rows") else len(found)
             checks.append(Check(name, "leak" if own_leaks else "ok" if found else "none", text.format(tried)))
             leaks += own_leaks
@@ -207,25 +208,26 @@ class _Audit:
                 self._on_progress(min(self._done, self._all), self._all)
             yield job, outcome
 
-    def _leak(self, net: str, base: Trace, job: Job, outcome: Outcome) -> Leak | None:
-        """Return the first thing that a run asked for otherwise, and what did it."""
-        found = differences(_until(base, job.until), outcome.trace, job.until)
-        if not found:
-            return None
-        first = found[0]
-        sources = self._sources(base, job, first)
-        where = "" if job.cut is None else f" at {job.cut.moment:%Y-%m-%d %H:%M} UTC"
-        detail = f"{_told(first)}: with the {net}{where}; {_by(sources)}"
-        return Leak(net, detail, first.at, first.instrument, first.what, first.before, first.after, sources,
-                    len(found) - 1)  # fmt: skip
+    def _leaks(self, net: str, base: Trace, runs: list[tuple[Job, Outcome]]) -> list[Leak]:
+        """Return the first thing that each run asked for otherwise; what did it is looked for in the first of them."""
+        leaks: list[Leak] = []
+        for job, outcome in sorted(runs, key=lambda run: run[0].name):
+            found = differences(_until(base, job.until), outcome.trace, job.until)
+            if not found:
+                continue
+            first = found[0]
+            sources = leaks[0].sources if leaks else self._sources(base, job, first)
+            where = "" if job.cut is None else f" at {job.cut.moment:%Y-%m-%d %H:%M} UTC"
+            detail = f"{_told(first)}: with the {net}{where}; {_by(sources)}"
+            leaks.append(Leak(net, detail, first.at, first.instrument, first.what, first.before, first.after, sources,
+                              len(found) - 1))  # fmt: skip
+        return leaks
 
     def _sources(self, base: Trace, job: Job, first: Difference) -> tuple[str, ...]:
         """Hide one source after the other, to the decision that changed, and return those that change it alone."""
-        jobs = [
-            Job("again", job.warehouse, until=job.until),
-            Job("the clock", job.warehouse, clock_days=CLOCK_DAYS),
-            Job("memory between runs", job.warehouse, prelude=True),
-        ]
+        if self._unrepeatable:
+            return _UNREPEATABLE
+        jobs = [Job("again", job.warehouse), Job("the clock", job.warehouse, clock_days=CLOCK_DAYS)]
         if job.cut is not None:
             jobs = jobs[:1] + [
                 replace(job, name=source, cut=replace(job.cut, sources=(source,))) for source in job.cut.sources
@@ -233,15 +235,19 @@ class _Audit:
         else:
             jobs += [replace(job, name=one, sources=(one,), clock_days=0, prelude=False) for one in IN_MEMORY]
         jobs = [replace(each, until=each.until or first.at) for each in jobs]
+        if job.prelude:  # the first of its two runs needs all the decisions
+            jobs.append(Job("memory between runs", job.warehouse, prelude=True))
         self._all += len(jobs)
         guilty = []
         for each, outcome in self._perform(jobs):
             found = differences(_until(base, each.until), outcome.trace, each.until)
             if any(one.at <= first.at for one in found):
                 guilty.append(each.name)
-        return ("nothing: it differs each time",) if "again" in guilty else tuple(sorted(guilty))
+        self._unrepeatable = "again" in guilty
+        return _UNREPEATABLE if self._unrepeatable else tuple(sorted(guilty))
 
 
+_UNREPEATABLE = ("nothing: it differs each time",)
 _NETS: Mapping[str, str] = {
     "later rows cut": "at each of {:,} decisions nothing later was there",
     "later rows scrambled": "at each of {:,} decisions all that came later was false",
@@ -258,8 +264,10 @@ def _until(base: Trace, moment: datetime | None) -> Trace:
     """Return a trace up to a moment, without what ended it later."""
     if moment is None:
         return base
-    return Trace(*({key: value for key, value in part.items() if key[0] <= moment}
-                   for part in (base.targets, base.orders)))  # fmt: skip
+    targets, orders = (
+        {key: value for key, value in part.items() if key[0] <= moment} for part in (base.targets, base.orders)
+    )
+    return Trace(targets, orders)
 
 
 def _told(found: Difference) -> str:

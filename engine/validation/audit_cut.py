@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ SOURCES = ("bars", "signals", "headlines", "fx", "actions", "universe")
 
 _RESULTS = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run", "sweep", "sweep_row")
 _OF_HEADLINES = ("score", "reading", "mention", "linked", "headline_ticker", "headline")
-_FINER = {"m": "m", "h": "h"}
+_MINUTES = {"m": 1, "h": 60}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def bar_times(warehouse: Warehouse, universe: Universe) -> pa.Table:
     open_at, close_at = starts.copy(), starts + np.timedelta64(1, "D")
     for text in sorted(set(interval) - {"1d"}):
         rows = interval == text
-        close_at[rows] = starts[rows] + np.timedelta64(int(text[:-1]), _FINER[text[-1]])
+        close_at[rows] = starts[rows] + np.timedelta64(int(text[:-1]) * _MINUTES[text[-1]], "m")
     venue_of = {name: universe.instruments[name].venue for name in set(names) if name in universe.instruments}
     mics = np.array([venue_of.get(name, "") for name in names], dtype=object)
     for mic in sorted(set(mics) - {""}):
@@ -210,12 +210,12 @@ def _actions(warehouse: Warehouse, cut: Cut, universe: Universe, random: np.rand
             warehouse.insert("corporate_action", pa.table(row))
 
 
-def _next_days(warehouse: Warehouse, cut: Cut, universe: Universe) -> Mapping[str, datetime]:
+def _next_days(warehouse: Warehouse, cut: Cut, universe: Universe) -> Mapping[str, date]:
     """Return for each instrument the first day of which nothing is known yet.
 
     An action of a session that is being decided is known; a decision comes at most two hours before its auction.
     """
-    days: dict[str, datetime] = {}
+    days: dict[str, date] = {}
     for (name,) in warehouse.rows("SELECT DISTINCT instrument FROM bar ORDER BY instrument"):
         if name not in universe.instruments:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -169,18 +169,15 @@ def _signals(
 
 
 def _differing(stored: dict[tuple[str, ...], _Signal], built: dict[tuple[str, ...], _Signal]) -> list[str]:
-    names = ("available_at", "value", "novelty", "relevance")
     found = []
     for key in sorted(stored.keys() | built.keys()):
         one, two = stored.get(key), built.get(key)
         if one is None or two is None:
             found.append(f"{key[0]} for {key[1]}: {'not stored' if one is None else 'not built'}")
-            continue
-        for name, a, b in zip(names, one, two, strict=True):
-            same: Callable[[], bool] = (lambda a=a, b=b: a == b) if name == "available_at" else (
-                lambda a=a, b=b: abs(a - b) <= _SAME)  # fmt: skip
-            if not same():
-                found.append(f"{key[0]} for {key[1]}: {name} {a if isinstance(a, datetime) else f'{a:g}'} stored, "
-                             f"{b if isinstance(b, datetime) else f'{b:g}'} built")  # fmt: skip
-                break
+        elif one[0] != two[0]:
+            found.append(f"{key[0]} for {key[1]}: available_at {one[0]} stored, {two[0]} built")
+        else:
+            numbers = zip(("value", "novelty", "relevance"), one[1:], two[1:], strict=True)
+            wrong = [f"{name} {a:g} stored, {b:g} built" for name, a, b in numbers if abs(a - b) > _SAME]
+            found += [f"{key[0]} for {key[1]}: {words}" for words in wrong[:1]]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from chipwire.engine.validation.audit_jobs import Request
 
@@ -18,7 +19,7 @@ def files_opened(opened: Mapping[str, Collection[str]], request: Request) -> tup
     checks : list of (name, result, detail)
     leaks : list of (check, detail)
     """
-    named = {os.path.abspath(value) for value in request.params.values()}
+    named = {str(Path(value).absolute()) for value in request.params.values()}
     folder = str(request.real_path.absolute().parent)
     leaks, notes = [], []
     for path, modes in sorted(opened.items()):
@@ -29,7 +30,7 @@ def files_opened(opened: Mapping[str, Collection[str]], request: Request) -> tup
         elif {"read", "write"} <= set(modes):
             leaks.append(f"it writes and reads {path}: what one run leaves, another finds")
         elif "read" in modes:
-            where = ", beside the warehouse," if os.path.dirname(path) == folder else ""
+            where = ", beside the warehouse," if str(Path(path).parent) == folder else ""
             leaks.append(f"it reads {path}{where} which no parameter names: what it holds cannot be cut")
         else:
             notes.append(f"it writes {path}")

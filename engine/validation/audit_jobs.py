@@ -204,18 +204,25 @@ def perform_alone(request: Request, job: Job) -> Outcome:
 
 
 def perform_all(request: Request, jobs: list[Job], *, isolated: bool = True) -> Iterator[tuple[Job, Outcome]]:
-    """Do runs, each in a fresh process, two at a time; yield each when it is done."""
+    """Do runs, two at a time, and yield each when it is done.
+
+    Each has a fresh process, but those on cut copies: these are many, and share processes, with the plugin's module
+    imported anew. What a process remembers is looked for by a run with a prelude.
+    """
     if not isolated:
         for job in jobs:
             yield job, perform_alone(request, job)
         return
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        waiting: dict[Any, Job] = {pool.submit(_quietly, request, job): job for job in jobs}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+    for together, own in ((None, [job for job in jobs if job.cut]), (1, [job for job in jobs if not job.cut])):
+        if not own:
+            continue
+        with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"), max_tasks_per_child=together) as pool:
+            waiting: dict[Any, Job] = {pool.submit(_quietly, request, job): job for job in own}
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
 
 
 def _quietly(request: Request, job: Job) -> Outcome:
     # What a strategy prints is no data.
     with redirect_stdout(sys.stderr):
-        return perform(request, job)
+        return perform_alone(request, job)

@@ -127,7 +127,7 @@ class LiveData:
         return {place: (Action("split", 2.0),) for place in places}
 
     def _reveal_actions(self, number: int, true: VenueMarket, live: VenueMarket, now: np.datetime64) -> None:
-        """An action is known when its session is decided: it is announced before."""
+        """Show the actions of sessions that are decided by now: they are announced before."""
         begun = int(np.searchsorted(np.minimum(true.decide_at, true.open_at), now, side="right"))
         if begun == self._begun[number]:
             return

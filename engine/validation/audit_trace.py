@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -162,7 +162,7 @@ def differences(base: Trace, other: Trace, until: datetime | None = None) -> lis
                 found.append(Difference(key[0], key[1], what, a, b))
     found.sort(key=lambda each: (each.at, each.instrument, each.what != "target"))
     if base.error != other.error:
-        last = max((at for at, _ in (*base.targets, *other.targets)), default=datetime.max)
+        last = max((at for at, _ in (*base.targets, *other.targets)), default=datetime.max.replace(tzinfo=UTC))
         found.append(Difference(until or last, "", "error", base.error or None, other.error or None))
     return found
 

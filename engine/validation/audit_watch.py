@@ -70,7 +70,7 @@ class Watch:
     def note(self, path: object, mode: str) -> None:
         """Take note of a file."""
         if isinstance(path, bytes | str | os.PathLike):
-            name = os.path.abspath(os.fsdecode(path))
+            name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay as they are named
             if not _ours(name):
                 self.opened.setdefault(name, set()).add(mode)
 
@@ -104,8 +104,8 @@ def _ours(path: str) -> bool:
     """Return whether a path is code, or belongs to Python, its packages or chipwire."""
     import chipwire
 
-    root = os.path.dirname(os.path.abspath(chipwire.__file__))
-    packages = tuple(os.path.join(root, name) for name in ("data", "signals", "strategies", "engine", "reports"))
+    root = Path(chipwire.__file__).absolute().parent
+    packages = tuple(str(root / name) for name in ("data", "signals", "strategies", "engine", "reports"))
     roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM, *packages}
     return Path(path).suffix in _CODE or any(path.startswith(each + os.sep) for each in roots)
 
