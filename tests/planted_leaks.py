@@ -619,9 +619,11 @@ def page() -> str:
     """Return docs/leaks.md."""
     parts = [
         "# Planted leaks\n",
-        "Made from `tests/planted_leaks.py` by `python tests/planted_leaks.py`; do not edit by hand. A test plants each "
-        "of\nthem, checks that exactly these checks of `chipwire audit` find it and name the cause, and that its honest "
-        "twin passes.\n",
+        (
+            "Made from `tests/planted_leaks.py` by `python tests/planted_leaks.py`; do not edit by hand. A test plants "
+            "each of\nthem, checks that exactly these checks of `chipwire audit` find it and name the cause, and that "
+            "its honest twin\npasses.\n"
+        ),
     ]
     groups = (("In strategies", IN_MEMORY), ("Around the run", AROUND), ("In the data", IN_DATA))
     for title, leaks in groups:
