@@ -15,11 +15,14 @@ from chipwire.engine.validation.audit_cut import Cut, bar_times, copy_warehouse,
 from chipwire.engine.validation.audit_jobs import run_live
 from chipwire.engine.validation.audit_live import LiveData
 from chipwire.engine.validation.audit_moments import choose_moments
+from chipwire.engine.validation.audit_setwise import compare_setwise
 from chipwire.engine.validation.audit_trace import RunData, Trace, differences, market_until, run_traced
 from chipwire.engine.validation.audit_watch import Watch, shifted_clock
 from chipwire.engine.view import load_signals
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.benchmarks import EqualWeight
+from chipwire.strategies.placebo import RandomPlacebo
+from chipwire.strategies.sanctions_pair import SanctionsPair
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
 HERE = Path(__file__).parent
@@ -137,6 +140,44 @@ def test_differences_come_in_order_and_say_both_values():
     assert differences(one, two, at - dt.timedelta(minutes=1)) == []
     failed = differences(one, Trace({}, {}, "it failed"))
     assert [(row.what, row.after) for row in failed][-1] == ("error", "it failed")
+
+
+# --- look-aheads of our own, that were ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [EqualWeight(every=2), RandomPlacebo(top_k=3), ThemeMomentum(threshold=0.1, short=True), SanctionsPair()],
+)
+def test_before_a_later_listing_nothing_is_shared_with_it_in_any_form(path, strategy):
+    data = load(path)
+    base = run_traced(strategy, data, "columnar")
+    (row,), leaks = compare_setwise(strategy, data, base)
+    assert (row[1], leaks) == ("ok", [])
+    # INTC's first auction is over after the open of the 16th.
+    assert {at for at, name in base.targets if name == "INTC" and at < utc("2024-01-17 00:00")} == set()
+    with Warehouse.open(path) as opened:
+        given = worlds.settings(START, "2024-01-12")
+        early = worlds.World(opened).market(given)
+    assert "INTC" not in early.symbols
+    without = run_traced(type(strategy)(**strategy.values), RunData(early, data.book, data.issuers, given), "columnar")
+    assert differences(base, without, utc("2024-01-12 14:25")) == []
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "columnar"])
+@pytest.mark.parametrize("resumes", [None, "2024-02-20", "2024-04-10"])
+def test_a_silent_holding_is_closed_whatever_comes_later(written, engine, resumes):
+    days = written.flat("NVDA", "2023-12-28", "2024-03-28", 100.0).sessions("NVDA", START, "2024-03-28")
+    written.bars("AMD", {"2023-12-29": 50.0, days[0]: 50.0} | ({resumes: 70.0} if resumes else {}))
+    plan = worlds.Script({days[0]: {"AMD": 0.5}})
+    done = written.run(plan, worlds.settings(START, "2024-03-28"), engine=engine)
+    fills = written.warehouse.rows(
+        "SELECT session, auction, shares, price FROM fill WHERE run_id = ? ORDER BY fill_no", [done.run_id]
+    )
+    assert fills == [
+        (dt.date.fromisoformat(days[0]), "open", 10_000, 50.0),
+        (dt.date.fromisoformat(days[21]), "delisting", -10_000, 50.0),
+    ]
 
 
 # --- copies ------------------------------------------------------------------------------------------------
