@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +20,12 @@ import numpy as np
 from chipwire.data.errors import ChipwireError
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
+from chipwire.engine.account import utc
 from chipwire.engine.market import load_market
 from chipwire.engine.settings import Settings
 from chipwire.engine.validation.audit_cut import Cut, cut_warehouse
 from chipwire.engine.validation.audit_live import IN_MEMORY, How, LiveData
-from chipwire.engine.validation.audit_trace import RunData, Trace, market_until, run_traced
+from chipwire.engine.validation.audit_trace import RunData, Trace, run_traced
 from chipwire.engine.validation.audit_watch import Watch
 from chipwire.engine.view import load_signals
 from chipwire.signals.linking import Linker
@@ -131,15 +132,22 @@ def _run(request: Request, job: Job, path: Path, universe: Universe, watch: Watc
     data = load_data(request, job, path, universe)
     if job.prelude:
         decisions = np.sort(np.concatenate([venue.decide_at[venue.first :] for venue in data.market.venues]))
-        first = replace(data, market=market_until(data.market, decisions[int(_PRELUDE * (len(decisions) - 1))]))
-        run_traced(made(request, watch), first, request.engine)
+        until = utc(decisions[int(_PRELUDE * (len(decisions) - 1))])
+        run_traced(made(request, watch), data, request.engine, until=until)
     strategy = made(request, watch)
     if job.live is None:
-        return run_traced(strategy, data, request.engine)
-    return run_live(strategy, data, request.engine, job.live, job.sources)
+        return run_traced(strategy, data, request.engine, until=job.until)
+    return run_live(strategy, data, request.engine, job.live, job.sources, job.until)
 
 
-def run_live(strategy: Strategy, data: RunData, engine: str, how: How, sources: tuple[str, ...] = IN_MEMORY) -> Trace:
+def run_live(
+    strategy: Strategy,
+    data: RunData,
+    engine: str,
+    how: How,
+    sources: tuple[str, ...] = IN_MEMORY,
+    until: datetime | None = None,
+) -> Trace:
     """Run a strategy on data that becomes known as the clock goes on.
 
     With false values the event engine itself runs on them, with its account and its broker. Otherwise, and in the
@@ -150,8 +158,9 @@ def run_live(strategy: Strategy, data: RunData, engine: str, how: How, sources: 
     if begins:
         live.reveal(min(begins))
     if engine == "backtrader" and how == "scrambled":
-        return run_traced(strategy, replace(data, market=live.market, book=live.book), engine, on_moment=live.reveal)
-    return run_traced(strategy, data, engine, show=live.show)
+        shown = replace(data, market=live.market, book=live.book)
+        return run_traced(strategy, shown, engine, on_moment=live.reveal, until=until)
+    return run_traced(strategy, data, engine, show=live.show, until=until)
 
 
 def made(request: Request, watch: Watch) -> Strategy:
@@ -175,8 +184,6 @@ def load_data(request: Request, job: Job, path: Path, universe: Universe) -> Run
         book = None
         if request.model_id is not None:
             book = load_signals(warehouse, settings, request.model_id, Linker(universe).id)
-    if job.until is not None:
-        market = market_until(market, np.datetime64(job.until.astimezone(UTC).replace(tzinfo=None), "us"))
     issuers = {symbol: universe.instrument(symbol).issuer for symbol in market.symbols}
     return RunData(market, book, issuers, settings)
 

@@ -18,6 +18,7 @@ from chipwire.engine.records import Ledger
 from chipwire.engine.settings import Settings
 from chipwire.engine.view import SignalBook
 from chipwire.strategies.base import Strategy, View
+from chipwire.strategies.events import Headline
 
 CLOSE = 1e-12
 """Targets may differ by so much: a set-wise form adds up in another order."""
@@ -86,6 +87,7 @@ def run_traced(
     *,
     show: Callable[[View], View] | None = None,
     on_moment: Callable[[np.datetime64], None] | None = None,
+    until: datetime | None = None,
 ) -> Trace:
     """Run a strategy and return what it asked for; a strategy that fails leaves what it asked for until then.
 
@@ -95,20 +97,30 @@ def run_traced(
         Gives the view that the strategy sees in place of the engine's.
     on_moment : callable, optional
         See `run_event_driven`; of the event engine.
+    until : datetime, optional
+        The strategy is not asked after this moment, and the run ends with the sessions that have begun by then.
     """
+    if until is not None:
+        data = replace(data, market=_market_until(data.market, np.datetime64(until.replace(tzinfo=None), "us")))
     targets: dict[Key, float] = {}
     decide, hear = strategy.decide, strategy.on_headline
     shown = show or (lambda view: view)
 
     def noted(view: View) -> Any:
+        if until is not None and view.now > until:
+            return None
         answer: Any = decide(shown(view))  # whatever it declares, a plugin may return anything
         if hasattr(answer, "items"):
             for name, weight in answer.items():
                 targets[view.now, str(name)] = weight
         return answer
 
+    def heard(view: View, headline: Headline) -> None:
+        if until is None or view.now <= until:
+            hear(shown(view), headline)
+
     vars(strategy)["decide"] = noted
-    vars(strategy)["on_headline"] = lambda view, headline: hear(shown(view), headline)
+    vars(strategy)["on_headline"] = heard
     try:
         ledger = _simulate(strategy, data, engine, on_moment)
     except ChipwireError as error:
@@ -173,13 +185,13 @@ def _same(one: Any, other: Any) -> bool:
     return bool(abs(one - other) <= CLOSE or one == other)
 
 
-def market_until(market: Market, moment: np.datetime64) -> Market:
-    """Return a market whose last session at each venue is that of the last decision at or before a moment."""
+def _market_until(market: Market, moment: np.datetime64) -> Market:
+    """Return a market whose last session at each venue has begun by a moment: its open may be known."""
     return replace(market, venues=tuple(_head(venue, moment) for venue in market.venues))
 
 
 def _head(venue: VenueMarket, moment: np.datetime64) -> VenueMarket:
-    rows = int(np.searchsorted(venue.decide_at, moment, side="right"))
+    rows = int(np.searchsorted(np.minimum(venue.decide_at, venue.open_at), moment, side="right"))
     names = ("session", "open_at", "close_at", "decide_at", "open", "high", "low", "close", "volume")
     return replace(
         venue,
