@@ -120,7 +120,7 @@ def test_both_engines_leave_the_same_trace(path):
 
 
 @pytest.mark.parametrize("engine", ["backtrader", "columnar"])
-@pytest.mark.parametrize("until", ["2024-01-10 01:15", "2024-01-09 06:55", "2024-01-10 20:55", "2024-01-11 03:00"])
+@pytest.mark.parametrize("until", ["2024-01-10 01:15", "2024-01-05 06:55", "2024-01-10 20:55", "2024-01-11 03:00"])
 def test_a_run_to_a_moment_is_the_beginning_of_the_whole_run(path, engine, until):
     # With fills at the close Shanghai decides at 06:55 UTC, when Hong Kong's open is known and its close is to come.
     data = load(path, fill="close" if "01:15" not in until else "open")
