@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from chipwire.engine.market import Action, Floats, FxBook, Market, VenueMarket
 from chipwire.engine.settings import Settings
 from chipwire.engine.view import PointInTimeView, SignalBook
-from chipwire.strategies.base import View
 
 How = Literal["cut", "scrambled"]
 IN_MEMORY = ("bars", "signals", "fx", "actions")
@@ -82,10 +81,8 @@ class LiveData:
         if self._true_book is not None and "signals" in self._sources:
             self._reveal_signals(self._true_book, now)
 
-    def show(self, view: View) -> View:
+    def show(self, view: PointInTimeView) -> PointInTimeView:
         """Return a view of a decision with nothing later behind it."""
-        if not isinstance(view, PointInTimeView):
-            raise TypeError(f"not a view of the engine: {type(view).__name__}")
         self.reveal(np.datetime64(view.now.replace(tzinfo=None), "us"))
         return replace(view, _market=self.market, _book=self.book)
 

@@ -16,7 +16,7 @@ from chipwire.engine.backtest import ENGINES
 from chipwire.engine.market import Market, VenueMarket
 from chipwire.engine.records import Ledger
 from chipwire.engine.settings import Settings
-from chipwire.engine.view import SignalBook
+from chipwire.engine.view import PointInTimeView, SignalBook
 from chipwire.strategies.base import Strategy, View
 from chipwire.strategies.events import Headline
 
@@ -85,7 +85,7 @@ def run_traced(
     data: RunData,
     engine: str = "backtrader",
     *,
-    show: Callable[[View], View] | None = None,
+    show: Callable[[PointInTimeView], PointInTimeView] | None = None,
     on_moment: Callable[[np.datetime64], None] | None = None,
     until: datetime | None = None,
 ) -> Trace:
@@ -104,7 +104,10 @@ def run_traced(
         data = replace(data, market=_market_until(data.market, np.datetime64(until.replace(tzinfo=None), "us")))
     targets: dict[Key, float] = {}
     decide, hear = strategy.decide, strategy.on_headline
-    shown = show or (lambda view: view)
+
+    def shown(view: View) -> View:
+        # A list of its own for what the strategy reads: causes of orders are not compared, and take time to find.
+        return replace(show(view) if show else view, reads=[]) if isinstance(view, PointInTimeView) else view
 
     def noted(view: View) -> Any:
         if until is not None and view.now > until:
