@@ -32,7 +32,7 @@ from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.registry import make_strategy
 
-PROCESSES = 2
+MOST_PROCESSES = 8
 _PRELUDE = 0.2
 """The part of the decisions that is run on the true data first, where memory between runs is looked for."""
 
@@ -211,7 +211,7 @@ def perform_alone(request: Request, job: Job) -> Outcome:
 
 
 def perform_all(request: Request, jobs: list[Job], *, isolated: bool = True) -> Iterator[tuple[Job, Outcome]]:
-    """Do runs, two at a time, and yield each when it is done.
+    """Do runs, one for each core at a time, and yield each when it is done.
 
     Each has a fresh process, but those on cut copies: these are many, and share processes, with the plugin's module
     imported anew. What a process remembers is looked for by a run with a prelude.
@@ -220,10 +220,11 @@ def perform_all(request: Request, jobs: list[Job], *, isolated: bool = True) -> 
         for job in jobs:
             yield job, perform_alone(request, job)
         return
+    count = min(MOST_PROCESSES, os.cpu_count() or 1)
     for together, own in ((None, [job for job in jobs if job.cut]), (1, [job for job in jobs if not job.cut])):
         if not own:
             continue
-        with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"), max_tasks_per_child=together) as pool:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), max_tasks_per_child=together) as pool:
             waiting: dict[Any, Job] = {pool.submit(_quietly, request, job): job for job in own}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()

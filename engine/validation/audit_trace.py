@@ -105,9 +105,9 @@ def run_traced(
     targets: dict[Key, float] = {}
     decide, hear = strategy.decide, strategy.on_headline
 
-    def shown(view: View) -> View:
+    def shown(view: Any) -> Any:
         # A list of its own for what the strategy reads: causes of orders are not compared, and take time to find.
-        return replace(show(view) if show else view, reads=[]) if isinstance(view, PointInTimeView) else view
+        return replace(show(view) if show else view, reads=[])
 
     def noted(view: View) -> Any:
         if until is not None and view.now > until:
