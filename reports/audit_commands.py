@@ -39,7 +39,7 @@ _SHOWN = 20
 @click.option("--cutoff-minutes", type=float, help="Decide so long before the auction [default: the venue's own].")
 @click.option("--model", help="Model id or name [default: the one that scored last].")
 @click.option("--engine", type=click.Choice(["backtrader", "columnar"]), default="backtrader", show_default=True)
-@click.option("--moments", type=click.IntRange(0, 1000), default=12, show_default=True,
+@click.option("--moments", type=click.IntRange(0, 1000), default=8, show_default=True,
               help="At how many moments a copy of the warehouse is cut.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other moments.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

@@ -26,7 +26,7 @@ from chipwire.engine.validation.audit_setwise import compare_setwise
 from chipwire.engine.validation.audit_trace import Difference, Trace, differences
 from chipwire.engine.validation.audit_watch import Watch
 
-MOMENTS = 12
+MOMENTS = 8
 """Moments at which the warehouse itself is cut."""
 CLOCK_DAYS = 1_000
 """In one of the runs the clock is so far ahead."""
