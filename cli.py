@@ -20,6 +20,7 @@ from chipwire import __version__
 from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
+from chipwire.reports.audit_commands import audit
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
 from chipwire.reports.lineage_commands import why
@@ -360,7 +361,7 @@ def report(app: App, run: str, formats: str, out: Path, force: bool, strategy: s
         click.echo(str(path))
 
 
-for _command in (explain, quality, why, rerun_command, inspection.runs, strategies, inspection.universe,
+for _command in (audit, explain, quality, why, rerun_command, inspection.runs, strategies, inspection.universe,
                  inspection.rejects, inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
 

@@ -50,7 +50,7 @@ def make_market(sessions: int, seed: int = 1, symbols: dict[str, tuple[str, ...]
                 mic, tuple(universe.instrument(name) for name in names), 0, calendar.session[part],
                 calendar.open_at[part], calendar.close_at[part], calendar.open_at[part] - np.timedelta64(10, "m"),
                 open=opens, high=np.maximum(opens, closes), low=np.minimum(opens, closes), close=closes,
-                volume=rng.choice([2e6, 2e7, 2e8], opens.shape), actions={}, last_bar=np.full(count, 10**6),
+                volume=rng.choice([2e6, 2e7, 2e8], opens.shape), actions={},
             )
         )  # fmt: skip
     days = np.arange(np.datetime64("2017-12-01"), np.datetime64("2026-01-01")).astype("datetime64[us]")

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, date, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chipwire.data.fees import FeeTable
 from chipwire.data.market_rules import LotRule, MarketRules
@@ -18,7 +19,7 @@ from chipwire.engine.settings import Settings
 from chipwire.engine.view import Cause
 
 DEAD_AFTER_SESSIONS = 20
-"""A holding whose bars have ended for good is closed at its last price after so many sessions without one."""
+"""A holding is closed at its last price after so many sessions without a bar: whether more follow, nobody knows."""
 
 
 def utc(instant: np.datetime64) -> datetime:
@@ -153,9 +154,7 @@ class Account:
             if when == session:
                 for action in actions:
                     self._apply(venue, column, action, instant)
-        for dead in np.flatnonzero(
-            (own.shares != 0) & (place.last_bar + DEAD_AFTER_SESSIONS < place.day_number[session])
-        ):
+        for dead in np.flatnonzero((own.shares != 0) & silent(place, session)):
             self._close_dead(venue, int(dead), instant)
 
     def mark(self, venue: int, session: int, auction: str) -> None:
@@ -368,6 +367,14 @@ def known_close(place: VenueMarket, before: int, through: int) -> Floats:
             for action in actions:
                 known[column] = known[column] / action.value if action.kind == "split" else known[column] - action.value
     return known
+
+
+def silent(place: VenueMarket, session: int) -> NDArray[np.bool_]:
+    """Return which instruments did not trade in the `DEAD_AFTER_SESSIONS` sessions before one."""
+    first = int(np.searchsorted(place.day_number, place.day_number[session] - DEAD_AFTER_SESSIONS))
+    before = slice(first, session)
+    traded: NDArray[np.bool_] = ~(np.isnan(place.open[before]) & np.isnan(place.close[before]))
+    return np.asarray(~traded.any(axis=0))
 
 
 def session_number(place: VenueMarket, session: int, listed_on: date | None) -> int | None:

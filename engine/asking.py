@@ -78,8 +78,8 @@ class Asker:
         weights: dict[str, float] = {}
         for symbol in sorted(answer, key=str):
             value = answer[symbol]
-            if symbol not in view.instruments:
-                here = ", ".join(view.instruments)
+            if symbol not in view.instruments and symbol not in view.awaited:
+                here = ", ".join(sorted([*view.instruments, *view.awaited]))
                 raise BadTarget(name, view.now, f"'{symbol}' is not decided at {view.venue} now; these are: {here}")
             if isinstance(value, bool) or not isinstance(value, Real) or not _finite(value):
                 raise BadTarget(name, view.now, f"weight {_shown(value)} of {symbol} is not a finite number")

@@ -223,12 +223,17 @@ def actions_by_session(place: VenueMarket) -> dict[int, list[tuple[int, tuple[Ac
 
 
 def dead_by_session(place: VenueMarket) -> dict[int, tuple[int, ...]]:
-    """Return the instruments that are closed as a session begins because their bars have ended for good, by row."""
+    """Return the instruments that are closed as a session begins, by row: they have not traded for too long."""
+    traded = ~(np.isnan(place.open) & np.isnan(place.close))
+    starts = np.unique(place.day_start)
+    by_day = np.logical_or.reduceat(traded, starts, axis=0) if len(starts) else traded
     dead: dict[int, tuple[int, ...]] = {}
-    for column, last in enumerate(place.last_bar.tolist()):
-        number = last + DEAD_AFTER_SESSIONS + 1
-        if number < len(place.days):
-            session = _rows_of_day(place, number).start
+    for column in range(traded.shape[1]):
+        days = np.append(np.flatnonzero(by_day[:, column]), len(by_day) + DEAD_AFTER_SESSIONS)
+        for last in days[:-1][np.diff(days) > DEAD_AFTER_SESSIONS].tolist():
+            if last + DEAD_AFTER_SESSIONS + 1 >= len(starts):
+                continue
+            session = int(starts[last + DEAD_AFTER_SESSIONS + 1])
             dead[session] = (*dead.get(session, ()), column)
     return dead
 

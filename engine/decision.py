@@ -52,19 +52,22 @@ class Decider:
         account = self._account
         place = account.market.venues[step.venue]
         instant = place.decide_at[step.session]
+        prices = account.last_prices()
+        names = [instrument.symbol for instrument in place.instruments]
         view = PointInTimeView(
             now=utc(instant),
             since=self._last.get(step.venue),
             venue=place.mic,
             session=place.session[step.session].item(),
-            instruments=tuple(instrument.symbol for instrument in place.instruments),
-            universe=account.market.symbols,
+            instruments=tuple(name for name in names if not math.isnan(prices[name])),
+            universe=tuple(name for name in account.market.symbols if not math.isnan(prices[name])),
+            awaited=tuple(name for name in names if math.isnan(prices[name])),
             positions=account.positions(),
             equity=account.equity(instant),
             _market=account.market,
             _book=self._book,
             _issuers=self._issuers,
-            _last_prices=account.last_prices(),
+            _last_prices=prices,
         )
         self._last[step.venue] = view.now
         weights = self._asker.ask(view, account.ledger.fills[self._told :])
@@ -79,17 +82,18 @@ class Decider:
         held, known = account.held(step.venue), account.known_price(step.venue)
         fx = account.fx(step.venue, instant)
         lots = account.lot_rules(step.venue, step.session)
-        weight = np.array([weights.get(name, math.nan) for name in view.instruments])
+        names = [instrument.symbol for instrument in account.market.venues[step.venue].instruments]
+        weight = np.array([weights.get(name, math.nan) for name in names])
         wanted = rules.wanted_shares(weight, view.equity, known, fx)
         shares = rules.order_shares(
             wanted, held, [float(lot.buy_minimum) for lot in lots], [float(lot.buy_step) for lot in lots]
         )
         orders = []
-        for index, name in enumerate(view.instruments):
+        for index, name in enumerate(names):
             size = abs(shares[index]) * known[index] * fx[index]
             leaves = wanted[index] == 0 and held[index] != 0
             if shares[index] and (leaves or size >= account.settings.band * view.equity):
-                orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index)))
+                orders.append(Order(view.now, name, int(shares[index]), self._causes(view, step.venue, index, name)))
             elif weights.get(name) and not held[index]:
                 self._note_unsent(step, view, name, wanted[index], int(shares[index]))
         return orders
@@ -110,9 +114,9 @@ class Decider:
         row = Unfilled(view.now, utc(auction_at), view.session, name, asked, 0, reason.name.lower())
         account.ledger.unfilled.append(row)
 
-    def _causes(self, view: PointInTimeView, venue: int, index: int) -> tuple[Cause, ...]:
+    def _causes(self, view: PointInTimeView, venue: int, index: int, name: str) -> tuple[Cause, ...]:
         """Return the signals behind an order: those on the issuer itself, else what opened it, else its rivals."""
-        causes = view.causes(view.instruments[index])
+        causes = view.causes(name)
         own = [cause for cause in causes if cause.relation == "own"]
         if own:
             return tuple(own)

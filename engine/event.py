@@ -35,8 +35,14 @@ def run_event_driven(
     fee_table: FeeTable,
     market_rules: MarketRules,
     on_progress: Callable[[int, int], None] | None = None,
+    on_moment: Callable[[np.datetime64], None] | None = None,
 ) -> Account:
     """Run a strategy event by event and return the account with its ledger.
+
+    Parameters
+    ----------
+    on_moment : callable, optional
+        Told each moment of the clock before anything happens at it: the audit lets its data become known there.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def run_event_driven(
     for venue in range(len(market.venues)):
         for column, instrument in enumerate(market.venues[venue].instruments):
             cerebro.adddata(_AuctionFeed(market, clock, venue, column), name=instrument.symbol)
-    cerebro.broker = _VenueBroker(account, clock)
+    cerebro.broker = _VenueBroker(account, clock, on_moment)
     cerebro.addstrategy(_Driver, clock=clock, decider=decider, on_progress=on_progress)
     if clock:
         cerebro.run()
@@ -109,10 +115,13 @@ def _load_bar(feed: Any, at: float, price: float, volume: float) -> bool:
 class _VenueBroker(bt.broker.BrokerBase):  # type: ignore[misc]
     """A backtrader broker that settles each venue's auction at once, by the shared rules and one account."""
 
-    def __init__(self, account: Account, clock: list[Moment]) -> None:
+    def __init__(
+        self, account: Account, clock: list[Moment], on_moment: Callable[[np.datetime64], None] | None
+    ) -> None:
         super().__init__()
         self._account = account
         self._clock = clock
+        self._on_moment = on_moment
         self._done = 0
         self._pending: dict[str, Any] = {}
         self._notifications: deque[Any] = deque()
@@ -179,6 +188,8 @@ class _VenueBroker(bt.broker.BrokerBase):  # type: ignore[misc]
 
     def _pass(self, moment: Moment) -> None:
         account = self._account
+        if self._on_moment:
+            self._on_moment(moment.at)
         for step in moment.steps:
             account.begin(step.venue, step.session, moment.at)
             if step.kind == "decide":

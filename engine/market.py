@@ -55,9 +55,6 @@ class VenueMarket:
         UTC.
     actions : mapping
         By (row, instrument), those that the bars do not contain already; at a session's first row.
-    last_bar : ndarray of int
-        Number among `days` of the session of each instrument's last bar in the warehouse; past the end where it lies
-        after the run.
     """
 
     mic: str
@@ -73,7 +70,6 @@ class VenueMarket:
     close: Floats
     volume: Floats
     actions: Mapping[tuple[int, int], tuple[Action, ...]]
-    last_bar: NDArray[np.intp]
 
     @cached_property
     def days(self) -> Days:
@@ -153,8 +149,14 @@ class Market:
         return tuple(instrument.symbol for venue in self.venues for instrument in venue.instruments)
 
 
-def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) -> Market:
+def load_market(warehouse: Warehouse, universe: Universe, settings: Settings, *, as_given: bool = False) -> Market:
     """Read bars, FX and actions of a run.
+
+    Parameters
+    ----------
+    as_given : bool
+        Take the instruments and the span of the settings whether or not there are bars: so does the audit, which cuts
+        the bars and asks at the same decisions.
 
     Raises
     ------
@@ -166,8 +168,11 @@ def load_market(warehouse: Warehouse, universe: Universe, settings: Settings) ->
         A chosen instrument is an index or has no bars in the span; a currency has no FX rate by the start.
     """
     warnings: list[str] = []
-    chosen = _choose(warehouse, universe, settings, warnings)
-    settings = _until_last_bar(warehouse, chosen, settings, warnings)
+    if as_given:
+        chosen = [universe.instrument(symbol) for symbol in sorted(set(settings.instruments))]
+    else:
+        chosen = _choose(warehouse, universe, settings, warnings)
+        settings = _until_last_bar(warehouse, chosen, settings, warnings)
     digest = hashlib.blake2b(digest_size=8)
     venues = []
     for mic in sorted({instrument.venue for instrument in chosen}):
@@ -264,13 +269,9 @@ def _load_venue(
         digest.update(matrix.tobytes())
     digest.update(decide_at.tobytes() + grid.open_at.tobytes() + grid.close_at.tobytes())
     first = int(np.searchsorted(grid.session, np.datetime64(settings.start, "D")))
-    ends = dict(warehouse.rows(load_sql("chipwire.engine", "last_bars.sql"), names))
-    last_bar = np.searchsorted(calendar.session, np.array([ends[s] for s in symbols], dtype="datetime64[D]"))
-    # Whether a silence is an end; on which later day it ended is no part of the run.
-    digest.update(np.minimum(last_bar, len(calendar) - 1).tobytes())
     return VenueMarket(
         mic, instruments, first, grid.session, grid.open_at, grid.close_at, decide_at,
-        actions=actions, last_bar=last_bar, **matrices,
+        actions=actions, **matrices,
     )  # fmt: skip
 
 

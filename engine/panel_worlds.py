@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.market import Days, Floats, Instants, Market
@@ -50,7 +51,7 @@ def world_panels(
     wanted = wanted_keys(configurations)
     shared = []
     for venue in market.venues:
-        panel = Panel(venue, news, issuers, len(names) * len(books), scratch)
+        panel = Panel(venue, news, issuers, len(names) * len(books), scratch, market)
         panel.expect(wanted)
         shared.append(_Shared(panel))
     found = []
@@ -100,6 +101,11 @@ class _WorldPanel:
         self.session: Days = shared.panel.session
         self.instruments: tuple[str, ...] = shared.panel.instruments
         self.issuers: tuple[str | None, ...] = shared.panel.issuers
+
+    @property
+    def listed(self) -> NDArray[np.bool_]:
+        """The same in all worlds."""
+        return self._shared.panel.listed
 
     def strength(self, *, themes: Sequence[str] | None, half_life_days: float | None, lookback_days: float) -> Floats:
         """Return this world's part of the shared strengths."""

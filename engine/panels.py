@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class Panel:
     """One venue's decisions; see `chipwire.strategies.panels.VenuePanel`."""
 
     def __init__(self, venue: VenueMarket, news: News | None, issuers: Mapping[str, str | None], columns: int,
-                 scratch: Callable[[], Warehouse]) -> None:  # fmt: skip
+                 scratch: Callable[[], Warehouse], market: Market) -> None:  # fmt: skip
         self.mic: str = venue.mic
         self.decide_at: Instants = venue.decide_at[venue.first :]
         self.session: Days = venue.session[venue.first :]
@@ -89,6 +89,7 @@ class Panel:
         self._news = news
         self._columns = columns
         self._scratch = scratch
+        self._market = market
         self._wanted: tuple[_Key, ...] = ()
         self._known: OrderedDict[_Key, Floats] = OrderedDict()
 
@@ -126,6 +127,12 @@ class Panel:
         if self._news is None:
             raise ValueError("this strategy declares reads_signals = False and must not ask for signals")
         return self._news.events.fresh(self.decide_at, themes, threshold, min_novelty)
+
+    @cached_property
+    def listed(self) -> NDArray[np.bool_]:
+        """Whether an instrument has had an auction by the decision; shape (decisions, all instruments)."""
+        first = np.concatenate([first_auctions(venue) for venue in self._market.venues])
+        return first <= self.decide_at[:, np.newaxis]
 
     def expect(self, wanted: Iterable[_Key]) -> None:
         """Say which half-lives and lookbacks will be asked for, in order: they are then read together."""
@@ -187,7 +194,7 @@ class DuckPanels:
         coded = News.of(news, self.issuers) if isinstance(news, SignalBook) else news
         scratch = lru_cache(Warehouse.scratch)  # one for all venues, opened when it is needed, closed with the panels
         self.venues: tuple[Panel, ...] = tuple(
-            Panel(venue, coded, issuers, len(self.issuers), scratch) for venue in market.venues
+            Panel(venue, coded, issuers, len(self.issuers), scratch, market) for venue in market.venues
         )
 
     def expect(self, configurations: Iterable[Mapping[str, Any]]) -> None:
@@ -209,6 +216,18 @@ def wanted_keys(configurations: Iterable[Mapping[str, Any]]) -> list[_Key]:
         if isinstance(half_life, float) and isinstance(lookback, float) and half_life >= 0 and lookback > 0:
             wanted[half_life or None, lookback] = None
     return list(wanted)
+
+
+def first_auctions(venue: VenueMarket) -> Instants:
+    """Return when each instrument had its first auction with a price that the run knows of; NaT for none."""
+    found = np.full(len(venue.instruments), np.datetime64("NaT"), dtype="datetime64[us]")
+    opens = venue.open.copy()
+    opens[: venue.first] = np.nan  # of what was before the run the closes are known
+    for prices, at in ((venue.close, venue.close_at), (opens, venue.open_at)):
+        there = ~np.isnan(prices)
+        own = at[there.argmax(axis=0)] if len(at) else found
+        found = np.fmin(found, np.where(there.any(axis=0), own, np.datetime64("NaT")))
+    return found
 
 
 def issuers_of(market: Market, issuers: Mapping[str, str | None]) -> tuple[str, ...]:

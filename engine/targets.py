@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -113,6 +114,9 @@ class DecideTargets:
         held = [state.shares(venue) for venue in range(len(self._market.venues))]
         known = [state.prices(venue).tolist() for venue in range(len(self._market.venues))]
         last_prices = dict(zip(self._market.symbols, (price for prices in known for price in prices), strict=True))
+        universe = tuple(name for name, price in last_prices.items() if not math.isnan(price))
+        listed = tuple(name for name in symbols if not math.isnan(last_prices[name]))
+        awaited = tuple(name for name in symbols if math.isnan(last_prices[name]))
         weights = np.full((self.configurations, len(symbols)), np.nan)
         self._views = []
         for lane, asker in enumerate(self._askers):
@@ -121,8 +125,9 @@ class DecideTargets:
                 since=self._since.get(step.venue),
                 venue=place.mic,
                 session=place.session[step.session].item(),
-                instruments=symbols,
-                universe=self._market.symbols,
+                instruments=listed,
+                universe=universe,
+                awaited=awaited,
                 positions={
                     symbol: int(shares)
                     for names, holding in zip(self._symbols, held, strict=True)

@@ -91,6 +91,7 @@ class PointInTimeView:
     _book: SignalBook | None
     _issuers: Mapping[str, str | None]
     _last_prices: Mapping[str, float]
+    awaited: Sequence[str] = ()
     reads: list[pd.DataFrame] = field(default_factory=list)
 
     def issuer(self, instrument: str) -> str | None:

@@ -103,14 +103,12 @@ def strategies_new(app: App, file: Path) -> None:
 @click.option("--interval", default="1d", show_default=True, help="Of the bars traded on: 1d, 1h, 30m, ...")
 @click.option("--instruments", help="Comma-separated [default: all shares with bars in the span].")
 @click.option("--leverage", type=float, default=1.0, show_default=True, help="Largest gross exposure over equity.")
-@click.option("--cuts", type=click.IntRange(1, 100), default=5, show_default=True,
-              help="At how many decisions later rows are cut and scrambled.")  # fmt: skip
 @click.option("--model", help="Model id or name [default: the one that scored last].")
 @listing
 @pass_app
 def strategies_check(
     app: App, /, strategy: str, params: tuple[str, ...], start: datetime | None, end: datetime | None,
-    instruments: str | None, cuts: int, model: str | None, fmt: str, **given: Any,
+    instruments: str | None, model: str | None, fmt: str, **given: Any,
 ) -> None:  # fmt: skip
     """Prove a strategy: it runs, is deterministic, does not look ahead, and its set-wise form equals decide.
 
@@ -124,12 +122,12 @@ def strategies_check(
     values = dict(pair(text, "-p") for text in params)
     names = () if instruments is None else name_list(instruments, "instruments")
     kind = make_strategy(strategy, values)
-    with _data(app, signals=kind.reads_signals) as warehouse:
-        settings = _settings(warehouse, start, end, names, given)
+    with warehouse_or_demo(app, "strategies check", signals=kind.reads_signals) as warehouse:
+        settings = settings_of(warehouse, start, end, names, given, days=182)
         app.detail(f"checking {kind.name} from {settings.start} to {settings.end}")
         with redirect_stdout(sys.stderr), app.progress("checking") as advance:
             found = check_strategy(
-                lambda: make_strategy(strategy, values), warehouse, app.universe(), settings, model=model, cuts=cuts,
+                lambda: make_strategy(strategy, values), warehouse, app.universe(), settings, model=model,
                 on_progress=advance,
             )  # fmt: skip
     print_table([vars(finding) for finding in found], ("check", "result", "detail"), fmt)
@@ -139,12 +137,12 @@ def strategies_check(
 
 
 @contextmanager
-def _data(app: App, *, signals: bool) -> Iterator[Warehouse]:
+def warehouse_or_demo(app: App, command: str, *, signals: bool) -> Iterator[Warehouse]:
     """Open the warehouse, or one of the demo's data where none is there and none was named."""
     root = click.get_current_context().find_root()
     named = root.get_parameter_source("db") is not click.core.ParameterSource.DEFAULT
     if named or app.db.exists():
-        with app.open("strategies check") as warehouse:
+        with app.open(command) as warehouse:
             yield warehouse
         return
     from tempfile import TemporaryDirectory
@@ -153,25 +151,32 @@ def _data(app: App, *, signals: bool) -> Iterator[Warehouse]:
     from chipwire.reports.demo import read_news, take_in
 
     app.say(f"there is no {app.db}: checking on the demo's data; name a warehouse with --db")
-    with (
-        TemporaryDirectory() as folder,
-        Warehouse.open(Path(folder) / "demo.duckdb", write=True, command="chipwire strategies check") as warehouse,
-    ):
-        take_in(warehouse, app.universe(), app)
-        if signals:
-            read_news(warehouse, app.universe(), app)
-        yield warehouse
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "demo.duckdb"
+        with Warehouse.open(path, write=True, command=f"chipwire {command}") as warehouse:
+            take_in(warehouse, app.universe(), app)
+            if signals:
+                read_news(warehouse, app.universe(), app)
+        with Warehouse.open(path, command=f"chipwire {command}") as warehouse:
+            yield warehouse
 
 
-def _settings(
-    warehouse: Warehouse, start: datetime | None, end: datetime | None, names: tuple[str, ...], given: dict[str, Any]
+def settings_of(
+    warehouse: Warehouse,
+    start: datetime | None,
+    end: datetime | None,
+    names: tuple[str, ...],
+    given: dict[str, Any],
+    *,
+    days: int,
 ) -> Any:
+    """Return the settings of a check: without a span, that of the last `days` days that have bars."""
     from datetime import timedelta
 
     from chipwire.engine.settings import Settings
 
     last: date = end.date() if end else _last_bar(warehouse, given["interval"])
-    first = start.date() if start else last - timedelta(days=182)
+    first = start.date() if start else last - timedelta(days=days)
     return Settings(start=first, end=last, instruments=names, **given)
 
 

@@ -94,9 +94,12 @@ class View(Protocol):
     session : date
         The session whose auction comes next.
     instruments : sequence of str
-        This venue's instruments in the run.
+        This venue's instruments in the run, each from its first auction on: before it nobody knows of it.
     universe : sequence of str
-        All instruments in the run.
+        All instruments in the run, in the same way.
+    awaited : sequence of str
+        This venue's instruments that have had no auction yet, for targets that come from elsewhere: a weight for one
+        is noted as not filled. A strategy that looks at it knows the future.
     positions : mapping of str to int
         Shares held, by instrument; without zeros.
     equity : float
@@ -109,6 +112,7 @@ class View(Protocol):
     session: date
     instruments: Sequence[str]
     universe: Sequence[str]
+    awaited: Sequence[str]
     positions: Mapping[str, int]
     equity: float
 

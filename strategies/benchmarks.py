@@ -28,18 +28,19 @@ class EqualWeight(Strategy):
         self._count[view.venue] = count + 1
         if count % self.values["every"]:
             return None
-        return dict.fromkeys(view.instruments, 1.0 / len(view.universe))
+        return dict.fromkeys(view.instruments, 1.0 / max(len(view.universe), 1))
 
     @classmethod
     def targets_setwise(cls, panels: Panels, configurations: Sequence[Mapping[str, Any]]) -> dict[str, Weights]:
         """Return the same for all configurations."""
         import numpy as np
 
-        from chipwire.strategies.setwise import for_each_venue
+        from chipwire.strategies.setwise import for_each_venue, listed_here
 
         def weights(venue: VenuePanel, values: Mapping[str, Any]) -> Weights:
-            found = np.full((len(venue.decide_at), len(venue.instruments)), np.nan)
-            found[:: values["every"]] = 1.0 / len(panels.universe)
+            weight = 1.0 / np.maximum(venue.listed.sum(axis=1), 1)
+            found = np.where(listed_here(panels, venue), weight[:, np.newaxis], np.nan)
+            found[np.arange(len(found)) % values["every"] > 0] = np.nan
             return found
 
         return for_each_venue(panels, configurations, weights)
@@ -62,4 +63,4 @@ class BuyAndHold(Strategy):
         """Return 1/n for what was never held and has a price; what was delisted is not bought again."""
         self._bought.update(view.positions)
         missing = [name for name in view.instruments if name not in self._bought and view.last_price(name) > 0]
-        return dict.fromkeys(missing, 1.0 / len(view.universe))
+        return dict.fromkeys(missing, 1.0 / max(len(view.universe), 1))

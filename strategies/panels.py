@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Weights = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
     Instants = NDArray[np.datetime64]
     Days = NDArray[np.datetime64]
 
@@ -66,6 +67,11 @@ class VenuePanel(Protocol):
         """The issuer of each instrument; None for a fund."""
         ...
 
+    @property
+    def listed(self) -> Flags:
+        """Whether an instrument has had an auction by the decision; shape (decisions, all of `Panels.universe`)."""
+        ...
+
     def strength(self, *, themes: Sequence[str] | None, half_life_days: float | None, lookback_days: float) -> Floats:
         """Return summed signal strength, shape (decisions, issuers), 0 where an issuer has no signal.
 
@@ -92,7 +98,7 @@ class Panels(Protocol):
 
     @property
     def universe(self) -> Sequence[str]:
-        """As in `View.universe`: all instruments, venue by venue."""
+        """All instruments of the run, venue by venue; `VenuePanel.listed` says which of them are there yet."""
         ...
 
     @property

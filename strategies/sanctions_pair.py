@@ -68,7 +68,7 @@ class SanctionsPair(Strategy):
         """Return the same for all configurations; those that read the same news share its sums."""
         import numpy as np
 
-        from chipwire.strategies.setwise import Listings, for_each_venue, ranks
+        from chipwire.strategies.setwise import Listings, for_each_venue, listed_issuers, ranks
 
         sums: dict[tuple[Any, ...], Weights] = {}
 
@@ -80,7 +80,7 @@ class SanctionsPair(Strategy):
                     half_life_days=values["half_life"] or None,
                     lookback_days=values["lookback"],
                 )
-                sums[key] = np.round(strength, DIGITS)
+                sums[key] = np.where(listed_issuers(panels, venue), np.round(strength, DIGITS), 0.0)
             sides = []
             for which, sign in _SIDES:
                 member = np.isin(np.array(panels.issuers, dtype=str), sorted(_members(values[which])))

@@ -12,6 +12,7 @@ from chipwire.strategies.panels import Panels, VenuePanel
 from chipwire.strategies.selection import DIGITS
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def for_each_venue(
@@ -43,6 +44,27 @@ def ranks(key: Floats) -> NDArray[np.int64]:
     return rank
 
 
+def listed_here(panels: Panels, venue: VenuePanel) -> Flags:
+    """Return whether each of a venue's own instruments has had an auction; shape (decisions, its instruments)."""
+    place = {name: column for column, name in enumerate(panels.universe)}
+    found: Flags = venue.listed[:, [place[name] for name in venue.instruments]]
+    return found
+
+
+def listed_issuers(panels: Panels, venue: VenuePanel) -> Flags:
+    """Return whether any listing of an issuer has had an auction; shape (decisions, issuers)."""
+    found = np.zeros((len(venue.decide_at), len(panels.issuers)), dtype=bool)
+    for issuer, column in _of_issuers(panels):
+        found[:, panels.issuers.index(issuer)] |= venue.listed[:, column]
+    return found
+
+
+def _of_issuers(panels: Panels) -> list[tuple[str, int]]:
+    """Return each listing's issuer and its column in `Panels.universe`."""
+    issuers = [issuer for venue in panels.venues for issuer in venue.issuers]
+    return [(issuer, column) for column, issuer in enumerate(issuers) if issuer is not None]
+
+
 class Listings:
     """The columns of a venue's instruments among the issuers, and how many listings share an issuer's weight.
 
@@ -57,15 +79,21 @@ class Listings:
         self._place = [at for at, issuer in enumerate(venue.issuers) if issuer is not None]
         issuers = [issuer for issuer in venue.issuers if issuer is not None]
         self.columns = [number[issuer] for issuer in issuers]
-        listed = [issuer for other in panels.venues for issuer in other.issuers]
-        self._share = np.array([listed.count(issuer) for issuer in issuers], dtype=np.float64)
+        self._here = listed_here(panels, venue)
+        count = np.zeros((len(venue.decide_at), len(panels.issuers)))
+        for issuer, column in _of_issuers(panels):
+            count[:, number[issuer]] += venue.listed[:, column]
+        self._share = np.maximum(count[:, self.columns], 1.0)
         self._shape = (len(venue.decide_at), len(venue.instruments))
 
     def spread(self, signs: Floats, weight: float) -> Floats:
-        """Return weights (decisions, instruments) from +1, -1 or 0 for each of `columns`; funds get 0."""
+        """Return weights (decisions, instruments) from +1, -1 or 0 for each of `columns`; funds get 0.
+
+        What is not listed yet gets NaN: nobody knows of it.
+        """
         weights = np.zeros(self._shape)
         weights[:, self._place] = signs * weight / self._share
-        return weights
+        return np.where(self._here, weights, np.nan)
 
 
 class Ranking:
@@ -80,7 +108,7 @@ class Ranking:
     """
 
     def __init__(self, panels: Panels, venue: VenuePanel, strength: Floats, *, short: bool) -> None:
-        strength = np.round(strength, DIGITS)
+        strength = np.where(listed_issuers(panels, venue), np.round(strength, DIGITS), 0.0)
         key = np.abs(strength) if short else strength
         self._listings = Listings(panels, venue)
         own = self._listings.columns

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chipwire.strategies.panels import Panels
+from chipwire.strategies.setwise import listed_here
 
 if TYPE_CHECKING:
     from chipwire.strategies.panels import Weights
@@ -28,6 +29,7 @@ class Stays:
             for venue in panels.venues
         }
         self._by_venue = list(self.weights.values())
+        self.listed = [listed_here(panels, venue) for venue in panels.venues]
         self.listings = [_columns_by_issuer(panels, venue.issuers) for venue in panels.venues]
 
     def write(self, lane: int, venue: int, column: int, begin: int, end: int, weight: float) -> None:
@@ -81,6 +83,8 @@ def take_places(stays: Stays, lane: int, decisions: Sequence[Any], values: Mappi
         held = {key: stay for key, stay in held.items() if latest[key[0]] < stay[0]}
         for issuer, sign in news:
             for column in stays.listings[venue][issuer]:
+                if not stays.listed[venue][row, column]:
+                    continue
                 key = venue, column
                 stay = held.get(key)
                 if stay is not None and stay[1] == -sign:

@@ -6,12 +6,13 @@ import bisect
 import csv
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chipwire.data.errors import InputError
+from chipwire.data.errors import InputError, UnknownName
 from chipwire.strategies.base import Parameter, Strategy, View
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class TargetsFile(Strategy):
     def decide(self, view: View) -> Mapping[str, float] | None:
         """Return the file's weights for this decision."""
         if not self._checked:
-            self._check_instruments(view.universe)
-        own = set(view.instruments)
+            self._check_instruments([*_in_run(view, self._named())])
+        own = {*view.instruments, *view.awaited}
         wanted: dict[str, float] = {}
         day = self._decided.get(view.venue, view.session - timedelta(days=1))
         self._decided[view.venue] = view.session
@@ -129,9 +130,11 @@ class TargetsFile(Strategy):
         rows = repr((sorted(self._by_day.items()), self._by_instant))
         return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
 
+    def _named(self) -> set[str]:
+        return {name for rows in self._by_day.values() for name in rows} | {row[1] for row in self._by_instant}
+
     def _check_instruments(self, universe: Sequence[str]) -> None:
-        named = {name for rows in self._by_day.values() for name in rows} | {row[1] for row in self._by_instant}
-        unknown = sorted(named - set(universe))
+        unknown = sorted(self._named() - set(universe))
         if unknown:
             raise InputError(
                 f"{self._path}: instrument '{unknown[0]}' is not in the run (no bars in the span, or not chosen); "
@@ -142,6 +145,15 @@ class TargetsFile(Strategy):
 
 def _at(row: tuple[datetime, str, float]) -> datetime:
     return row[0]
+
+
+def _in_run(view: View, names: Iterable[str]) -> Iterator[str]:
+    """Yield those of `names` that the run has, listed by now or not, after all that are listed."""
+    yield from view.universe
+    for name in sorted(set(names) - set(view.universe)):
+        with suppress(UnknownName):
+            view.issuer(name)
+            yield name
 
 
 def _read_targets(path: str) -> tuple[dict[date, dict[str, float]], list[tuple[datetime, str, float]]]:

@@ -70,7 +70,8 @@ class Script(Strategy):
         if callable(self.plan):
             return self.plan(view)
         weights = self.plan.get(view.session.isoformat(), {})
-        return {name: weight for name, weight in weights.items() if name in view.instruments}
+        here = {*view.instruments, *view.awaited}
+        return {name: weight for name, weight in weights.items() if name in here}
 
 
 class Reader(Script):

@@ -363,12 +363,21 @@ def test_what_is_delisted_is_closed_at_its_last_price_after_twenty_sessions(worl
 
 
 @pytest.mark.parametrize("resumes", ["2024-03-25", "2024-05-06"])
-def test_a_long_suspension_that_ends_is_not_closed(world, resumes):
-    # In May it ends after the run: the warehouse knows that it did.
+def test_whether_a_silent_share_trades_again_later_changes_nothing(world, resumes):
+    # In May it does so after the run: on 2024-02-06 nobody could know either.
     desk, days = ended(world, resumes)
     for session in days[1:]:
         desk.begin(session)
-    assert desk.account.positions() == {"AMD": 100}
+    assert desk.account.positions() == {}
+    assert [fill.session.isoformat() for fill in desk.account.ledger.fills[1:]] == [days[24]]
+
+
+def test_a_suspension_of_twenty_sessions_is_no_end(world):
+    resumes = world.sessions("NVDA", "2024-01-02", "2024-03-28")[23]  # after 19 without a bar
+    desk, days = ended(world, resumes)
+    for session in days[1:]:
+        desk.begin(session)
+    assert [fill.session.isoformat() for fill in desk.account.ledger.fills[1:]] == [days[44]]
 
 
 def test_realized_is_against_average_cost_through_adds_parts_and_a_turn(world):

@@ -173,7 +173,8 @@ def test_last_price_is_the_close_before_the_open_and_the_open_before_the_close(w
 
 
 def test_the_view_says_where_and_when_it_stands(world):
-    world.flat("NVDA", START, END, 100.0).flat("0981.HK", START, END, 16.0).flat("SPY", START, END, 400.0)
+    for symbol, price in (("NVDA", 100.0), ("0981.HK", 16.0), ("SPY", 400.0)):
+        world.flat(symbol, "2023-12-28", END, price)
     world.fx("HKD", {"2023-12-28": 8.0})
     strategy = worlds.Script({})
     world.simulate(strategy, settings(START, "2024-01-03", instruments=("NVDA", "SPY", "0981.HK"), capital=5_000.0))
@@ -269,3 +270,15 @@ def test_changing_every_source_after_a_moment_changes_no_earlier_target(world, f
     assert [row for row in before if row[0] <= limit] == [row for row in after if row[0] <= limit]
     assert [row for row in before if row[0] > limit] != [row for row in after if row[0] > limit]
     assert len([row for row in before if row[0] <= limit]) > 40
+
+
+def test_what_is_listed_later_is_neither_seen_nor_counted_before_its_first_auction(world):
+    world.flat("NVDA", "2023-12-28", END, 100.0).flat("AMD", "2024-01-03", END, 50.0)
+    strategy = worlds.Script({})
+    world.simulate(strategy, settings(START, "2024-01-04"))
+    seen = [(view.session.day, view.instruments, view.universe, view.awaited) for view in strategy.views]
+    assert seen == [
+        (2, ("NVDA",), ("NVDA",), ("AMD",)),
+        (3, ("NVDA",), ("NVDA",), ("AMD",)),
+        (4, ("AMD", "NVDA"), ("AMD", "NVDA"), ()),
+    ]

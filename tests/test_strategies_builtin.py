@@ -234,9 +234,10 @@ def test_buy_and_hold_waits_for_a_late_listing_and_never_sells(world):
     days = world.flat("NVDA", "2023-12-28", END, 100.0).sessions("NVDA", START, END)
     world.flat("AMD", days[5], END, 50.0)
     account = run(world, BuyAndHold())
-    # AMD's first bar is that of the sixth session; it is known, and bought, from the seventh on.
-    assert fills(account) == [(days[0], "NVDA", 5_000), (days[6], "AMD", 10_000)]
-    assert account.ledger.unfilled == []
+    # AMD's first bar is that of the sixth session. Until then nobody knows of it, so that NVDA gets all the cash.
+    assert fills(account) == [(days[0], "NVDA", 10_000)]
+    rows = [(row.session.isoformat(), row.instrument, row.reason) for row in account.ledger.unfilled]
+    assert rows == [(day, "AMD", "cash") for day in days[6:]]
 
 
 def test_buy_and_hold_tries_again_after_a_suspension_but_not_after_a_delisting(world):

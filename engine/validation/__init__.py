@@ -1,5 +1,4 @@
-"""Whether a result is real: look-ahead, luck, placebo, fragility, and worlds in which the truth is known.
+"""Whether a result is real, luck, or tomorrow's news.
 
-Comes in: markets, signals, strategies and the equity of runs. Goes out: verdicts with their uncertainty. Nothing here
-changes a run or a signal.
+In: a strategy, a warehouse, a run. Out: findings. Nothing here changes the warehouse or what a run comes to.
 """
