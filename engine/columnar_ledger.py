@@ -341,11 +341,13 @@ class BlockLedger:
 
     def _begin(self, event: Event) -> None:
         held, facts = self._own[event.venue], self._plan.facts[event.venue]
-        price, fx = event.price[facts.rows, 0].copy(), event.fx[facts.rows, 0]
         if (bought := self._bought[event.venue]) is not None:
             bought[:] = 0.0
         if self._short and event.session > 0:
-            self._pay_borrow(event, held, facts, price, fx)
+            self._pay_borrow(event, held, facts)
+        if not event.actions and not event.dead:
+            return
+        price, fx = event.price[facts.rows, 0].copy(), event.fx[facts.rows, 0]
         for column, actions in event.actions:
             for action in actions:
                 if action.kind == "dividend":
@@ -365,8 +367,8 @@ class BlockLedger:
                 if self._observer is not None:
                     self._observer.changed(event, column, before, held[column], "delisting", float(price[column]))
 
-    def _pay_borrow(self, event: Event, held: Floats, facts: VenueFacts, price: Floats, fx: Floats) -> None:
-        sessions = facts.place.session
+    def _pay_borrow(self, event: Event, held: Floats, facts: VenueFacts) -> None:
+        sessions, price, fx = facts.place.session, event.price[facts.rows, 0], event.fx[facts.rows, 0]
         days = int((sessions[event.session] - sessions[event.session - 1]) / np.timedelta64(1, "D"))
         for column in range(len(held)):
             if (held[column] < 0.0).any():

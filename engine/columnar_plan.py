@@ -40,7 +40,7 @@ class Event:
     mark : ndarray
         ``price * fx``: what one share is worth in the base currency.
     cost : ndarray, shape (the venue's instruments, 1)
-        The same at the venue, NaN where no order can be sized.
+        For ``decide``, the same at the venue, NaN where no order can be sized.
     sizable : bool
         Whether no `cost` is NaN.
     actions, dead
@@ -140,10 +140,9 @@ class _Events:
         cost = np.where((price > 0.0) & (fx > 0.0) & np.isfinite(mark), mark, np.nan)
         known = np.isfinite(cost[:, :, 0])
         sizable = np.column_stack([known[:, facts.rows].all(axis=1) for facts in self._facts]).tolist()
-        return [
-            self._event(kind, step, (price[i], fx[i], mark[i]), cost[i], sizable[i])
-            for i, (step, kind) in enumerate(zip(step.tolist(), kind.tolist(), strict=True))
-        ]
+        # Taken apart row by row in one go: there are thousands of events.
+        parts = zip(kind.tolist(), step.tolist(), times.at[step], price, fx, mark, cost, sizable, strict=True)
+        return [self._event(*part) for part in parts]
 
     def _matters(self) -> NDArray[np.bool_]:
         """Return which steps could find something to do when their session begins: borrow, actions, locks, ends."""
@@ -185,12 +184,12 @@ class _Events:
         return np.nan_to_num(np.column_stack(columns))[:, :, None]
 
     def _event(
-        self, kind: str, step: int, known: tuple[Floats, Floats, Floats], cost: Floats, sizable: list[bool]
-    ) -> Event:
-        times = self._times
-        venue, session, at = self._venue[step], self._session[step], times.at[step]
-        rows = self._facts[venue].rows
-        event = Event(kind, venue, session, at, *known, cost[rows], sizable[venue])
+        self, kind: str, step: int, at: np.datetime64, price: Floats, fx: Floats, mark: Floats, cost: Floats,
+        sizable: list[bool],
+    ) -> Event:  # fmt: skip
+        venue, session = self._venue[step], self._session[step]
+        own = cost[self._facts[venue].rows] if kind == DECIDE else cost
+        event = Event(kind, venue, session, at, price, fx, mark, own, sizable[venue])
         if kind == DAY:
             event.day = at.astype("datetime64[D]").item()
         elif kind == BEGIN:
