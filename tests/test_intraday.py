@@ -367,7 +367,7 @@ def test_each_row_of_a_sweep_on_hours_is_what_its_configuration_gives_alone(worl
 def test_a_set_wise_form_says_the_same_on_hours(world, name):
     newsroom(world)
     found = check_strategy(lambda: make_strategy(name, {}), world.warehouse, worlds.UNIVERSE,
-                           settings("2024-01-04", "2024-01-08"), cuts=1)  # fmt: skip
+                           settings("2024-01-04", "2024-01-08"))  # fmt: skip
     assert {finding.check: finding.result for finding in found} == dict.fromkeys(
         ("runs", "deterministic", "look-ahead", "set-wise"), "ok"
     ), found
@@ -383,7 +383,7 @@ def test_targets_of_instants_and_of_days_are_the_same_set_wise(world, tmp_path):
     )
     for path in (days, instants):
         found = check_strategy(lambda path=path: make_strategy("targets-file", {"path": str(path)}), world.warehouse,
-                               worlds.UNIVERSE, settings("2024-01-04", "2024-01-10"), cuts=1)  # fmt: skip
+                               worlds.UNIVERSE, settings("2024-01-04", "2024-01-10"))  # fmt: skip
         assert {f.check: f.result for f in found}["set-wise"] == "ok", found
 
 

@@ -59,7 +59,7 @@ ALL_OK = {"runs": "ok", "deterministic": "ok", "look-ahead": "ok", "set-wise": "
         (lambda: ThemeMomentum(short="true", themes="sanctions"), "ok"),
         (EqualWeight, "ok"),
         (BuyAndHold, "none"),
-        (EventDrift, "none"),
+        (EventDrift, "ok"),
         (lambda: FadeMania(run=0.03, window=3, threshold=0.0), "none"),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_file_in_a_folder_that_is_not_there_is_one_line(run):
     assert "nowhere/my_idea3.py cannot be written" in err
 
 
-SPAN = ("--instruments", "NVDA,AMD", "--end", "2024-03-28", "--start", "2024-02-01", "--cuts", "2")
+SPAN = ("--instruments", "NVDA,AMD", "--end", "2024-03-28", "--start", "2024-02-01")
 
 
 def test_without_a_warehouse_the_check_is_made_on_the_demos_data(run):
