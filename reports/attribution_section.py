@@ -66,4 +66,3 @@ def _bar(part: float) -> tuple[float, float]:
     """Return the left edge and the width of a bar that begins in the middle."""
     width = round(abs(part) * _HALF, 1)
     return (_HALF if part > 0 else round(_HALF - width, 1)), width
-

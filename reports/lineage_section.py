@@ -13,6 +13,7 @@ from chipwire.reports.values import REASONS
 STRONGEST = 200
 """So many headlines that were not traded are in the page."""
 _TRADED = ("filled", "outweighed")
+_EARLIER = ("before_run", "too_early", "too_old")
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Untraded:
     counts : list of dict
         From `chipwire.reports.lineage.counts`, the reason in words.
     strongest : DataFrame
-        Headlines that were not traded, those with the largest value times relevance first: columns of
+        Headlines of the run's own time that were not traded, those with the largest value times relevance first: columns of
         `chipwire.reports.lineage.fates`, ``available_at`` without the run's latency, and ``strength``.
     total : int
-        How many were not traded.
+        How many such headlines there are.
     """
 
     counts: list[dict[str, Any]]
@@ -46,7 +47,7 @@ def untraded(fates: pd.DataFrame, latency_minutes: float) -> Untraded:
         Of the run, which is inside the instants of `fates`.
     """
     left = by_headline(fates)
-    left = left[~left["fate"].isin(_TRADED)]
+    left = left[~left["fate"].isin([*_TRADED, *_EARLIER])]
     strength = left["value"].astype(float) * left["relevance"].astype(float)
     known = left["available_at"] - pd.Timedelta(minutes=latency_minutes)
     left = left.assign(strength=strength, size=strength.abs(), available_at=known)

@@ -33,26 +33,37 @@ def ic_panel(quality: SignalQuality) -> dict[str, Any]:
     choices = []
     for returns in ("abnormal", "own currency"):
         part = quality.ic[quality.ic["returns"] == returns]
-        rows = {"x": list(map(horizon, part["horizon"])), **_numbers(part, ("ic", "low", "high", "step_ic", "days"))}
-        choices.append({"label": f"{returns} return" if returns == "abnormal" else "return in own currency", "rows": rows})
+        rows = {
+            "x": [str(int(n)) if n else "same" for n in part["horizon"]],
+            **_numbers(part, ("ic", "low", "high", "step_ic", "days")),
+        }
+        choices.append(
+            {"label": f"{returns} return" if returns == "abnormal" else "return in own currency", "rows": rows}
+        )
     tips = [_tip("x", "Sessions held"), _tip("ic", "Rank correlation", "+.3f"), _tip("low", "95% from", "+.3f"),
             _tip("high", "to", "+.3f"), _tip("step_ic", "Since the horizon before", "+.3f"), _tip("days", "Dates", ",")]  # fmt: skip
-    return _panel(_bars("x", "ic", "sessions held", "~g", tips), "Rank correlation of signal and return by horizon.", choices)
+    return _panel(
+        _bars("x", "ic", "sessions held, or the same to its close", "~g", tips),
+        "Rank correlation of signal and return by horizon.",
+        choices,
+    )
 
 
 def quantile_panel(quality: SignalQuality) -> dict[str, Any]:
     """Return mean abnormal returns by quantile of the signal, with the choice of a horizon."""
     choices, count = [], quality.quantile_count
-    ends = {1: "1 (lowest)", count: f"{count} (highest)"}
+    ends = {1: "low", count: "high"}
     for sessions, part in quality.quantiles.groupby("horizon", sort=False):
         spread = quality.spreads[quality.spreads["horizon"] == sessions]
         both = pd.concat([part, spread])
         names = [ends.get(int(number), str(number)) for number in part["quantile"]]
-        rows = {"x": [*names, *["highest less lowest"] * len(spread)], **_numbers(both, ("mean", "low", "high", "observations"))}
+        rows = {"x": [*names, *["spread"] * len(spread)], **_numbers(both, ("mean", "low", "high", "observations"))}
         choices.append({"label": _over(int(sessions)), "rows": rows})
     tips = [_tip("x", "Signal"), _tip("mean", "Mean return", "+.2%"), _tip("low", "95% from", "+.2%"),
             _tip("high", "to", "+.2%"), _tip("observations", "Observations", ",")]  # fmt: skip
-    return _panel(_bars("x", "mean", "signal on its date", _RETURN_AXIS, tips), "Mean abnormal return by signal.", choices)
+    start = next((n for n, sessions in enumerate(quality.quantiles["horizon"].unique()) if sessions == 1), 0)
+    layers = _bars("x", "mean", "signal on its date, and high less low", _RETURN_AXIS, tips)
+    return _panel(layers, "Mean abnormal return by signal.", choices) | {"start": start}
 
 
 def path_panel(quality: SignalQuality) -> dict[str, Any]:
@@ -61,26 +72,26 @@ def path_panel(quality: SignalQuality) -> dict[str, Any]:
     used = {(kind, name): n for kind, name, n in quality.reactions[["kind", "name", "used"]].itertuples(index=False)}
     for (kind, name), part in quality.paths.groupby(["kind", "name"], sort=False):
         what = "all events" if kind == "all" else f"{kind} {str(name).replace('_', ' ')}"
+        # On day 0 the mean is 0 for every event: its band has no width.
+        part = part.mask(part["session"] == 0, part.assign(low=0.0, high=0.0))
         rows = _numbers(part, ("session", "mean", "low", "high", "events"))
         choices.append({"label": f"{what} ({used[kind, name]:,})", "rows": rows})
     tips = [_tip("session", "Session"), _tip("mean", "Mean return", "+.2%"), _tip("low", "95% from", "+.2%"),
             _tip("high", "to", "+.2%"), _tip("events", "Events", ",")]  # fmt: skip
-    x = alt.X("session:Q", axis=alt.Axis(title="sessions from the first auction after the news", tickMinStep=1, grid=False))
+    x = alt.X("session:Q", axis=alt.Axis(title="sessions from the first auction after the news", tickMinStep=1, grid=False),
+              scale=alt.Scale(nice=False))  # fmt: skip
     y = alt.Y("mean:Q", axis=_axis(_RETURN_AXIS))
     rows_ = _rows()
     layers = [
         rows_.mark_area(color="var(--line-0)", opacity=0.18, aria=False).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
         rows_.mark_line(color="var(--line-0)", strokeWidth=1.8, aria=False).encode(x=x, y=y),
         rows_.mark_point(color="var(--line-0)", filled=True, size=36, opacity=1, aria=False).encode(x=x, y=y),
-        rows_.mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False).transform_filter("datum.session === 0").encode(x=x),
+        rows_.mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False)
+        .transform_filter("datum.session === 0")
+        .encode(x=x),
         rows_.mark_rule(strokeWidth=14, opacity=0, aria=False).encode(x=x, tooltip=tips),
     ]
     return _panel(layers, "Average abnormal return around events.", choices, height=260)
-
-
-def horizon(sessions: float) -> str:
-    """Return a horizon as a word; 0 is from the open to the close of the same session."""
-    return str(int(sessions)) if sessions else "same session"
 
 
 def _over(sessions: int) -> str:
@@ -100,12 +111,14 @@ def placebo_panel(placebos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "count": [*map(int, counts), None], "real": [*[None] * len(counts), test["real"]]}  # fmt: skip
         p = "" if test["p_value"] is None else f", p = {test['p_value']:.2g}"
         choices.append({"label": f"{KINDS[test['kind']]}: {len(test['values']):,}{p}", "rows": rows})
-    x = alt.X("from:Q", axis=alt.Axis(title="Sharpe ratio", format="~g", tickCount=8, grid=False), scale=alt.Scale(zero=False))
+    x = alt.X(
+        "from:Q", axis=alt.Axis(title="Sharpe ratio", format="~g", tickCount=8, grid=False), scale=alt.Scale(zero=False)
+    )
     tips = [_tip("from", "Sharpe from", ".2f"), _tip("to", "to", ".2f"), _tip("count", "Placebos", ",")]
     real = alt.X("real:Q")
     layers = [
         _rows().mark_bar(color="var(--line-5)", opacity=0.55, aria=False, binSpacing=1)
-        .transform_filter("datum.from != null").encode(x=x, x2="to:Q", y=alt.Y("count:Q", axis=_axis("~g")), tooltip=tips),
+        .transform_filter("datum.from != null").encode(x=x, x2="to:Q", y=alt.Y("count:Q", axis=_axis(",d")), y2=alt.Y2Datum(0), tooltip=tips),
         _rows().mark_rule(color="var(--line-1)", strokeWidth=2.5, aria=False)
         .transform_filter("datum.real != null").encode(x=real, tooltip=[_tip("real", "The run itself", ".2f")]),
         _rows().mark_text(color="var(--line-1)", align="left", dx=6, y=8, fontSize=12, fontWeight=600, text="the run", aria=False)
@@ -127,7 +140,8 @@ def fragility_panel(fragility: Mapping[str, Any]) -> dict[str, Any]:
     y = alt.Y("change:N", sort=lines, axis=alt.Axis(title=None, labelLimit=220, ticks=False, domain=False, grid=True))
     tips = [_tip("label", "Change"), _tip("value", "Total return", "+.1%")]
     layers = [
-        _rows().mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False).encode(x=alt.XDatum(0)),
+        _rows().mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False)
+        .transform_aggregate(zero="count()").encode(x=alt.XDatum(0)),
         _rows().mark_rule(color="var(--line-1)", strokeWidth=2, aria=False)
         .transform_aggregate(base="min(base)").encode(x=alt.X("base:Q"), tooltip=[_tip("base", "The run itself", "+.1%")]),
         _rows().mark_point(color="var(--line-0)", filled=True, size=60, opacity=0.7, aria=False).encode(x=x, y=y, tooltip=tips),

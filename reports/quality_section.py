@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from chipwire.reports.panel_charts import horizon
 from chipwire.reports.signal_quality import SignalQuality
 from chipwire.reports.values import number, percent
 
@@ -45,14 +44,16 @@ def _sentence(ic: pd.DataFrame) -> str:
     clear = int(((known["low"] > 0) | (known["high"] < 0)).sum())
     first = known[known["horizon"] >= 1].head(1) if (known["horizon"] >= 1).any() else known.head(1)
     ((sessions, value, low, high),) = first[["horizon", "ic", "low", "high"]].itertuples(index=False)
-    over = f"{horizon(sessions)} session{'s' if sessions != 1 else ''}" if sessions else "the same session"
+    over = f"{int(sessions)} session{'s' if sessions != 1 else ''}" if sessions else "the same session"
     said = (
         f"Signal and abnormal return over {over} have a rank correlation of {number(value, 3)} "
         f"(95% band {number(low, 3)} to {number(high, 3)})."
     )
     if not clear:
         return f"{said} At none of {len(known)} horizons is the band clear of zero: they do not show that the signals foretell anything."
-    return f"{said} At {clear} of {len(known)} horizons the band is clear of zero; by luck alone one in twenty would be."
+    return (
+        f"{said} At {clear} of {len(known)} horizons the band is clear of zero; by luck alone one in twenty would be."
+    )
 
 
 def _reactions(table: pd.DataFrame, kind: str) -> list[tuple[str, int, list[tuple[str, str]]]]:

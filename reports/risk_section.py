@@ -62,5 +62,9 @@ def _estimate(found: Coefficient, show: Callable[[float], str]) -> tuple[str, st
     if not math.isfinite(found.value):
         return MISSING, ""
     error = show(found.error).lstrip("+")
-    likely = f", p = {found.p:.2g}" if math.isfinite(found.p) else ""
+    likely = f", p {_likely(found.p)}" if math.isfinite(found.p) else ""
     return show(found.value), f"± {error}{likely}"
+
+
+def _likely(p: float) -> str:
+    return f"= {p:.2g}" if p >= 0.001 else "< 0.001"

@@ -9,13 +9,14 @@ const panelRows = ({ rows }) => {
 
 const drawPanel = async (host) => {
   const name = host.dataset.panel;
-  const { spec, choices } = data.panels[name];
-  const { view } = await vegaEmbed(host, { ...spec, datasets: { rows: panelRows(choices[0]) } }, OPTIONS);
+  const { spec, choices, start = 0 } = data.panels[name];
+  const { view } = await vegaEmbed(host, { ...spec, datasets: { rows: panelRows(choices[start]) } }, OPTIONS);
   panels.push({ view, host });
   host.addEventListener("pointerleave", hideTip);
   const select = document.querySelector(`select[data-for="${name}"]`);
   if (!select) return;
   choices.forEach(({ label }, number) => select.append(make("option", { value: number }, label)));
+  select.value = start;
   select.addEventListener("change", () =>
     view.data("rows", panelRows(choices[Number(select.value)])).resize().runAsync());
 };
@@ -23,6 +24,7 @@ const drawPanel = async (host) => {
 // One of several tables at a time; without this script, and on paper, all of them.
 const showOneOf = (select) => {
   const parts = [...document.querySelectorAll(`[data-part-of="${select.id}"]`)];
+  select.parentElement.parentElement.dataset.chosen = "";
   for (const part of parts) select.append(make("option", { value: part.dataset.part }, part.dataset.title));
   const show = () => { for (const part of parts) part.hidden = part.dataset.part !== select.value; };
   select.addEventListener("change", show);
