@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chipwire.reports.check_lines import CHANGES
@@ -38,8 +39,13 @@ def check_view(report: RunReport) -> dict[str, Any]:
         ],
         "luck": {key: math.nan if value is None else value for key, value in luck.items() if key != "intervals"},
         "placebos": [] if check is None else check["placebos"],
-        "fragility": [] if check is None else check["fragility"]["variants"],
+        "fragility": [] if check is None else changed(check["fragility"]),
     }
+
+
+def changed(fragility: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the variants that could be traded."""
+    return [one for one in fragility["variants"] if one["total_return"] is not None]
 
 
 def fragility_table(report: RunReport) -> list[tuple[str, str, float, float]]:

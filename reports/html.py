@@ -19,7 +19,7 @@ from chipwire.engine.settings import LATER
 from chipwire.reports import charts
 from chipwire.reports.answer import answer, believed, five_figures, trades
 from chipwire.reports.attribution_section import divisions
-from chipwire.reports.check_section import beside, check_view
+from chipwire.reports.check_section import beside, changed, check_view
 from chipwire.reports.collect import RunInfo, RunReport
 from chipwire.reports.lineage_section import untraded
 from chipwire.reports.metrics import COST_KINDS
@@ -134,8 +134,9 @@ def _panels(report: RunReport) -> dict[str, Any]:
     if report.check is not None:
         if report.check["placebos"]:
             found["placebos"] = placebo_panel(report.check["placebos"])
-        found["fragility"] = fragility_panel(report.check["fragility"])
-    return {name: panel for name, panel in found.items() if panel["choices"]}
+        if changed(report.check["fragility"]):
+            found["fragility"] = fragility_panel(report.check["fragility"])
+    return found
 
 
 def repeat_command(run: RunInfo) -> str:

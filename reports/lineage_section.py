@@ -25,8 +25,8 @@ class Untraded:
     counts : list of dict
         From `chipwire.reports.lineage.counts`, the reason in words.
     strongest : DataFrame
-        Headlines of the run's own time that were not traded, those with the largest value times relevance first: columns of
-        `chipwire.reports.lineage.fates`, ``available_at`` without the run's latency, and ``strength``.
+        Headlines of the run's own time that were not traded, those with the largest value times relevance first:
+        columns of `chipwire.reports.lineage.fates`, ``available_at`` without the run's latency, and ``strength``.
     total : int
         How many such headlines there are.
     """

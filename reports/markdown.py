@@ -63,7 +63,7 @@ def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
     yield from _part("Months", ("Year", *_MONTHS), _months(report))
     for by in ("theme", "issuer"):
         lines = _profit(report, by)
-        yield from _part(f"Where the profit came from: {by}", ("Line", "Price", "FX", "Costs", "Other", "Total"), lines)
+        yield from _part(f"Profit by {by}", ("Line", "Price", "FX", "Costs", "Other", "Total"), lines)
     yield from _part("Costs", ("Venue", "Kind", "Local", f"In {run.currency}"), _costs(report))
     for title, trades in _trades(report):
         yield from _part(title, ("Fill", "Day", "Instrument", "Shares", "Realized", "Headline"), trades)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from chipwire.reports.charts import configured
 from chipwire.reports.check_lines import CHANGES, KINDS
+from chipwire.reports.check_section import changed
 from chipwire.reports.signal_quality import SignalQuality
 
 _HEIGHT = 220
@@ -41,7 +42,8 @@ def ic_panel(quality: SignalQuality) -> dict[str, Any]:
             {"label": f"{returns} return" if returns == "abnormal" else "return in own currency", "rows": rows}
         )
     tips = [_tip("x", "Sessions held"), _tip("ic", "Rank correlation", "+.3f"), _tip("low", "95% from", "+.3f"),
-            _tip("high", "to", "+.3f"), _tip("step_ic", "Since the horizon before", "+.3f"), _tip("days", "Dates", ",")]  # fmt: skip
+            _tip("high", "to", "+.3f"), _tip("step_ic", "Since the horizon before", "+.3f"),
+            _tip("days", "Dates", ",")]  # fmt: skip
     return _panel(
         _bars("x", "ic", "sessions held, or the same to its close", "~g", tips),
         "Rank correlation of signal and return by horizon.",
@@ -73,13 +75,13 @@ def path_panel(quality: SignalQuality) -> dict[str, Any]:
     for (kind, name), part in quality.paths.groupby(["kind", "name"], sort=False):
         what = "all events" if kind == "all" else f"{kind} {str(name).replace('_', ' ')}"
         # On day 0 the mean is 0 for every event: its band has no width.
-        part = part.mask(part["session"] == 0, part.assign(low=0.0, high=0.0))
-        rows = _numbers(part, ("session", "mean", "low", "high", "events"))
+        ends = {end: part[end].where(part["session"] != 0, 0.0) for end in ("low", "high")}
+        rows = _numbers(part.assign(**ends), ("session", "mean", "low", "high", "events"))
         choices.append({"label": f"{what} ({used[kind, name]:,})", "rows": rows})
     tips = [_tip("session", "Session"), _tip("mean", "Mean return", "+.2%"), _tip("low", "95% from", "+.2%"),
             _tip("high", "to", "+.2%"), _tip("events", "Events", ",")]  # fmt: skip
-    x = alt.X("session:Q", axis=alt.Axis(title="sessions from the first auction after the news", tickMinStep=1, grid=False),
-              scale=alt.Scale(nice=False))  # fmt: skip
+    axis = alt.Axis(title="sessions from the first auction after the news", tickMinStep=1, grid=False)
+    x = alt.X("session:Q", axis=axis, scale=alt.Scale(nice=False))
     y = alt.Y("mean:Q", axis=_axis(_RETURN_AXIS))
     rows_ = _rows()
     layers = [
@@ -115,22 +117,25 @@ def placebo_panel(placebos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "from:Q", axis=alt.Axis(title="Sharpe ratio", format="~g", tickCount=8, grid=False), scale=alt.Scale(zero=False)
     )
     tips = [_tip("from", "Sharpe from", ".2f"), _tip("to", "to", ".2f"), _tip("count", "Placebos", ",")]
-    real = alt.X("real:Q")
+    height = alt.Y("count:Q", axis=_axis(",d"))
+    bars = _rows().mark_bar(color="var(--line-5)", opacity=0.55, binSpacing=1, aria=False)
+    rule = _rows().mark_rule(color="var(--line-1)", strokeWidth=2.5, aria=False)
+    name = _rows().mark_text(
+        text="the run", color="var(--line-1)", align="left", dx=6, y=8, fontSize=12, fontWeight=600, aria=False
+    )
+    is_bar, is_real, real = "datum.from != null", "datum.real != null", alt.X("real:Q")
     layers = [
-        _rows().mark_bar(color="var(--line-5)", opacity=0.55, aria=False, binSpacing=1)
-        .transform_filter("datum.from != null").encode(x=x, x2="to:Q", y=alt.Y("count:Q", axis=_axis(",d")), y2=alt.Y2Datum(0), tooltip=tips),
-        _rows().mark_rule(color="var(--line-1)", strokeWidth=2.5, aria=False)
-        .transform_filter("datum.real != null").encode(x=real, tooltip=[_tip("real", "The run itself", ".2f")]),
-        _rows().mark_text(color="var(--line-1)", align="left", dx=6, y=8, fontSize=12, fontWeight=600, text="the run", aria=False)
-        .transform_filter("datum.real != null").encode(x=real),
-    ]  # fmt: skip
+        bars.transform_filter(is_bar).encode(x=x, x2="to:Q", y=height, y2=alt.Y2Datum(0), tooltip=tips),
+        rule.transform_filter(is_real).encode(x=real, tooltip=[_tip("real", "The run itself", ".2f")]),
+        name.transform_filter(is_real).encode(x=real),
+    ]
     return _panel(layers, "How often mixed-up news gave which Sharpe ratio, and the run's own.", choices)
 
 
 def fragility_panel(fragility: Mapping[str, Any]) -> dict[str, Any]:
     """Return a dot for the total return of each variant in a line for each kind of change, and the run as a rule."""
     base = fragility["base"]["total_return"]
-    shown = [one for one in fragility["variants"] if one["total_return"] is not None]
+    shown = changed(fragility)
     lines = [CHANGES[name] for name in CHANGES if any(one["change"] == name for one in shown)]
     rows = {
         "change": [CHANGES[one["change"]] for one in shown], "label": [one["label"] for one in shown],
@@ -139,13 +144,15 @@ def fragility_panel(fragility: Mapping[str, Any]) -> dict[str, Any]:
     x = alt.X("value:Q", axis=alt.Axis(title="total return", format=_RETURN_AXIS, tickCount=6))
     y = alt.Y("change:N", sort=lines, axis=alt.Axis(title=None, labelLimit=220, ticks=False, domain=False, grid=True))
     tips = [_tip("label", "Change"), _tip("value", "Total return", "+.1%")]
+    told = [_tip("base", "The run itself", "+.1%")]
+    zero = _rows().mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False)
+    run = _rows().mark_rule(color="var(--line-1)", strokeWidth=2, aria=False)
+    dots = _rows().mark_point(color="var(--line-0)", filled=True, size=60, opacity=0.7, aria=False)
     layers = [
-        _rows().mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False)
-        .transform_aggregate(zero="count()").encode(x=alt.XDatum(0)),
-        _rows().mark_rule(color="var(--line-1)", strokeWidth=2, aria=False)
-        .transform_aggregate(base="min(base)").encode(x=alt.X("base:Q"), tooltip=[_tip("base", "The run itself", "+.1%")]),
-        _rows().mark_point(color="var(--line-0)", filled=True, size=60, opacity=0.7, aria=False).encode(x=x, y=y, tooltip=tips),
-    ]  # fmt: skip
+        zero.transform_aggregate(rows="count()").encode(x=alt.XDatum(0)),
+        run.transform_aggregate(base="min(base)").encode(x=alt.X("base:Q"), tooltip=told),
+        dots.encode(x=x, y=y, tooltip=tips),
+    ]
     return _panel(layers, "Total return of each changed run.", [{"label": "", "rows": rows}], height=30 * len(lines))
 
 

@@ -1,4 +1,4 @@
-"""What the page says of a run's signals: a sentence, and tables of how prices reacted and of how many signals there are."""
+"""What the page says of a run's signals: a sentence, how prices reacted, and how many signals there are."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def _sentence(ic: pd.DataFrame) -> str:
         f"(95% band {number(low, 3)} to {number(high, 3)})."
     )
     if not clear:
-        return f"{said} At none of {len(known)} horizons is the band clear of zero: they do not show that the signals foretell anything."
+        return (
+            f"{said} At none of {len(known)} horizons is the band clear of zero: no sign that they foretell anything."
+        )
     return (
         f"{said} At {clear} of {len(known)} horizons the band is clear of zero; by luck alone one in twenty would be."
     )

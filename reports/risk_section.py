@@ -15,6 +15,7 @@ def further_figures(report: RunReport) -> list[tuple[str, str, str]]:
     """Return label, value and explanation of the figures below the first five."""
     m = report.metrics
     length = f"{'compound, over' if m.years >= 1 else 'extrapolated from'} {number(m.years)} years"
+    crowded = "capital at which the participation limit would cut one order in twenty; no price impact counted"
     deep = f"highest gross value over equity; on average {number(m.mean_exposure)}, net {number(m.mean_net_exposure)}"
     return [
         ("Annual return", percent(m.annual_return), length),
@@ -30,8 +31,7 @@ def further_figures(report: RunReport) -> list[tuple[str, str, str]]:
         ("Turnover", f"{number(m.turnover)} a year", "half of what was bought and sold over mean equity"),
         ("Time in market", percent(m.time_in_market, signed=False), "share of days that end with a position"),
         ("Leverage", number(m.max_leverage), deep),
-        ("Capacity", money(m.capacity, report.run.currency), "capital at which one order in twenty would be cut by the "
-         "participation limit; no price impact counted"),
+        ("Capacity", money(m.capacity, report.run.currency), crowded),
     ]  # fmt: skip
 
 

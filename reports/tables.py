@@ -274,7 +274,8 @@ def _fragility_table(report: RunReport, words: Places) -> dict[str, Any]:
     columns = [
         _column("change", "What was changed", "word", words.of(row[0] for row in rows)),
         _column("label", "How", "word", words.of(row[1] for row in rows)),
-        _column("total_return", "Total return", "number", _rounded((row[2] for row in rows), 5), percent=True, signed=True),
+        _column("total_return", "Total return", "number", _rounded((row[2] for row in rows), 5), percent=True,
+                signed=True),
         _column("sharpe", "Sharpe ratio", "number", _rounded((row[3] for row in rows), 3), digits=2),
     ]  # fmt: skip
     return {"name": "changed runs", "columns": columns}
