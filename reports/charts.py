@@ -226,11 +226,11 @@ def _spec(layers: Sequence[alt.Chart], *, height: int, description: str) -> dict
     return spec
 
 
-def configured(chart: alt.LayerChart) -> alt.LayerChart:
+def configured(chart: alt.LayerChart | alt.FacetChart) -> alt.LayerChart | alt.FacetChart:
     """Return a chart in the page's own colours and letters."""
     muted, faint = "var(--muted)", "var(--hairline)"
     chart = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
-    found: alt.LayerChart = chart.configure_axis(
+    found: alt.LayerChart | alt.FacetChart = chart.configure_axis(
         labelColor=muted, labelFontSize=12, gridColor=faint, domainColor=faint, tickColor=faint, titleColor=muted,
         titleFontSize=12, titleFontWeight="normal",
     )  # fmt: skip

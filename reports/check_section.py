@@ -30,7 +30,7 @@ def beside(report: RunReport) -> dict[str, str]:
 
 def check_view(report: RunReport) -> dict[str, Any]:
     """Return what the template of the section shows besides the charts; the report has luck."""
-    luck, check = report.luck or {}, report.check
+    luck = report.luck or {}
     return {
         "intervals": [
             (label, _told(name, one["value"]), _between(name, one))
@@ -38,8 +38,6 @@ def check_view(report: RunReport) -> dict[str, Any]:
             if (one := luck["intervals"].get(name)) and one["low"] is not None
         ],
         "luck": {key: math.nan if value is None else value for key, value in luck.items() if key != "intervals"},
-        "placebos": [] if check is None else check["placebos"],
-        "fragility": [] if check is None else changed(check["fragility"]),
     }
 
 

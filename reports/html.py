@@ -79,12 +79,14 @@ def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> s
     }
     latency = float(report.run.settings.get("latency_minutes", 0))
     left = untraded(fates, latency) if isinstance(fates, pd.DataFrame) else None
+    panels = _panels(report)
     return render(
         "report.html.j2",
-        page_data(report, left) | {"charts": drawn, "panels": _panels(report)},
+        page_data(report, left) | {"charts": drawn, "panels": panels},
         _SCRIPTS,
         charts=True,
         sections=_sections(report, fates),
+        panels=list(panels),
         beside=beside(report),
         check=check_view(report) if report.luck else None,
         divisions=divisions(report.attribution),
@@ -136,7 +138,7 @@ def _panels(report: RunReport) -> dict[str, Any]:
             found["placebos"] = placebo_panel(report.check["placebos"])
         if changed(report.check["fragility"]):
             found["fragility"] = fragility_panel(report.check["fragility"])
-    return found
+    return {name: panel for name, panel in found.items() if panel["choices"]}
 
 
 def repeat_command(run: RunInfo) -> str:

@@ -53,14 +53,15 @@ def ic_panel(quality: SignalQuality) -> dict[str, Any]:
 
 def quantile_panel(quality: SignalQuality) -> dict[str, Any]:
     """Return mean abnormal returns by quantile of the signal, with the choice of a horizon."""
-    choices, count = [], quality.quantile_count
+    choices, count = [], 0 if quality.quantiles.empty else quality.quantile_count
     ends = {1: "low", count: "high"}
-    for sessions, part in quality.quantiles.groupby("horizon", sort=False):
+    for sessions in map(int, quality.quantiles["horizon"].unique()):
+        part = quality.quantiles[quality.quantiles["horizon"] == sessions]
         spread = quality.spreads[quality.spreads["horizon"] == sessions]
         both = pd.concat([part, spread])
         names = [ends.get(int(number), str(number)) for number in part["quantile"]]
         rows = {"x": [*names, *["spread"] * len(spread)], **_numbers(both, ("mean", "low", "high", "observations"))}
-        choices.append({"label": _over(int(sessions)), "rows": rows})
+        choices.append({"label": _over(sessions), "rows": rows})
     tips = [_tip("x", "Signal"), _tip("mean", "Mean return", "+.2%"), _tip("low", "95% from", "+.2%"),
             _tip("high", "to", "+.2%"), _tip("observations", "Observations", ",")]  # fmt: skip
     start = next((n for n, sessions in enumerate(quality.quantiles["horizon"].unique()) if sessions == 1), 0)
