@@ -23,9 +23,9 @@ class Division:
     Attributes
     ----------
     rows : list of tuple
-        Line, bar as left edge and width of 200, whether it is a gain, and amounts; base currency.
+        Line, bar as left edge and width of 200, whether it is a gain, and total and `columns`; base currency.
     sums : list of float
-        Of each column of amounts.
+        Of the totals and of each column.
     """
 
     by: str
@@ -42,16 +42,16 @@ def divisions(table: pd.DataFrame) -> list[Division]:
     columns = [name for name in AMOUNTS if (table[name] != 0).any()]
     for by in TABLES:
         part = table[table["by"] == by]
-        amounts = part[[*columns, "total"]].to_numpy(dtype=float).tolist()
+        amounts = part[["total", *columns]].to_numpy(dtype=float).tolist()
         if len(part) < 2 or amounts in seen:
             continue
         seen.append(amounts)
-        largest = max(abs(row[-1]) for row in amounts) or 1.0
+        largest = max(abs(row[0]) for row in amounts) or 1.0
         rows = [
-            (_line(by, str(name)), _bar(row[-1] / largest), row[-1] > 0, row)
+            (_line(by, str(name)), _bar(row[0] / largest), row[0] > 0, row)
             for name, row in zip(part["line"], amounts, strict=True)
         ]
-        sums = [round(float(value), 2) for value in part[[*columns, "total"]].sum()]
+        sums = [round(float(value), 2) for value in part[["total", *columns]].sum()]
         found.append(Division(by, _TITLES[by], columns, rows, sums))
     return found
 

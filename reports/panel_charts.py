@@ -74,6 +74,8 @@ def path_panel(quality: SignalQuality) -> dict[str, Any]:
     choices = []
     used = {(kind, name): n for kind, name, n in quality.reactions[["kind", "name", "used"]].itertuples(index=False)}
     for (kind, name), part in quality.paths.groupby(["kind", "name"], sort=False):
+        if kind != "all" and used[kind, name] == used["all", "all"]:
+            continue  # the same events again
         what = "all events" if kind == "all" else f"{kind} {str(name).replace('_', ' ')}"
         # On day 0 the mean is 0 for every event: its band has no width.
         ends = {end: part[end].where(part["session"] != 0, 0.0) for end in ("low", "high")}

@@ -264,7 +264,7 @@ def _untraded_table(
         _column("event", "Event", "word", words.of(_text(event).replace("_", " ") for event in left["event"])),
         _column("strength", "Signal", "number", _rounded(left["strength"], 2), digits=2, signed=True),
         _column("instrument", "Instrument", "word", words.of(map(_text, left["instrument"]))),
-        _column("fate", "What became of it", "word", words.of(fates)),
+        _column("fate", "Fate", "word", words.of(fates)),
     ]
     return {"name": "untraded headlines", "columns": columns}
 

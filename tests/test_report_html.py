@@ -380,5 +380,5 @@ def test_only_divisions_that_tell_something_are_shown():
     found = divisions(pd.DataFrame(rows, columns=["by", "line", "price", "fx", "costs", "other", "total"]))
     assert [part.by for part in found] == ["theme", "venue"]
     assert found[0].columns == ["price", "costs"]
-    assert found[0].sums == [4.5, -2.5, 2.0]
+    assert found[0].sums == [2.0, 4.5, -2.5]
     assert [(line, bar) for line, bar, _, _ in found[0].rows] == [("line 0", (100, 100.0)), ("line 1", (64.5, 35.5))]
