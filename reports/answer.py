@@ -71,8 +71,20 @@ def sharpe_standard_error(returns: NDArray[np.float64]) -> float:
     return math.sqrt(max(float(variance), 0.0) * TRADING_DAYS_A_YEAR)
 
 
+def believed(report: RunReport) -> str:
+    """Return what a careful reader should believe of a run that was checked; else how to have it checked."""
+    if report.check is not None:
+        return str(report.check["sentence"])
+    return "Not checked against luck and placebos: repeat it with chipwire backtest ... --check."
+
+
 def _uncertainty(report: RunReport) -> str:
-    """Return how sure the Sharpe ratio is, as the end of a sentence; nothing where it cannot be told."""
+    """Return how sure the Sharpe ratio is, as the end of a sentence; nothing where it cannot be told.
+
+    Nor where the run was checked: the check says more, see `believed`.
+    """
+    if report.check is not None:
+        return ""
     sharpe, returns = report.metrics.sharpe, daily_returns(np.asarray(report.curve))
     error = sharpe_standard_error(returns)
     if len(returns) < ENOUGH_DAYS or not (math.isfinite(sharpe) and math.isfinite(error)):

@@ -219,14 +219,20 @@ def _chart(
 
 def _spec(layers: Sequence[alt.Chart], *, height: int, description: str) -> dict[str, Any]:
     chart = alt.layer(*layers).properties(width="container", height=height, description=description)
-    muted, faint = "var(--muted)", "var(--hairline)"
-    chart = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
-    chart = chart.configure_axis(
-        labelColor=muted, labelFontSize=12, gridColor=faint, domainColor=faint, tickColor=faint
-    )
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = configured(chart).to_dict()
     for layer in spec["layer"]:
         if layer["data"] == {"name": "curve"}:
             layer["transform"] = [{"filter": _IN_SPAN}]
     spec["params"] = [*spec.get("params", ()), {"name": "span", "value": None}, {"name": "picked", "value": -1}]
     return spec
+
+
+def configured(chart: alt.LayerChart | alt.FacetChart) -> alt.LayerChart | alt.FacetChart:
+    """Return a chart in the page's own colours and letters."""
+    muted, faint = "var(--muted)", "var(--hairline)"
+    chart = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
+    found: alt.LayerChart | alt.FacetChart = chart.configure_axis(
+        labelColor=muted, labelFontSize=12, gridColor=faint, domainColor=faint, tickColor=faint, titleColor=muted,
+        titleFontSize=12, titleFontWeight="normal",
+    )  # fmt: skip
+    return found

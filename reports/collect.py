@@ -20,6 +20,8 @@ from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.measures import drawdowns
 from chipwire.engine.settings import stored_settings
+from chipwire.engine.validation.luck import luck_of_run
+from chipwire.engine.validation.run_check import stored_check
 from chipwire.reports.attribution import attribute
 from chipwire.reports.benchmarks import Benchmark, value_benchmarks
 from chipwire.reports.metrics import Metrics, summary, with_capital
@@ -97,6 +99,12 @@ class RunReport:
         The engine's and those about the report's own input.
     quality : SignalQuality or None
         None for a strategy that reads no signals, and where a warning says why it could not be measured.
+    check : mapping or None
+        What ``backtest --check`` stored with the run, as `chipwire.engine.validation.run_check.RunCheck.as_json` gives
+        it; None for a run that was not checked.
+    luck : mapping or None
+        That of the check, else computed from the run's days as `LuckReport.as_json` gives it; None for a run of one
+        day, and where it was not asked for.
     """
 
     run: RunInfo
@@ -119,6 +127,8 @@ class RunReport:
     n_headlines: int
     warnings: tuple[str, ...]
     quality: SignalQuality | None
+    check: Mapping[str, Any] | None
+    luck: Mapping[str, Any] | None
 
     @property
     def holdings(self) -> pd.DataFrame:
@@ -299,6 +309,13 @@ def _quality(warehouse: Warehouse, universe: Universe, run: RunInfo) -> tuple[Si
         return None, (f"the quality of the signals is not measured: {error}",)
 
 
+def _luck(warehouse: Warehouse, run_id: str, check: Mapping[str, Any] | None, days: int) -> Mapping[str, Any] | None:
+    if check is not None:
+        known: Mapping[str, Any] = check["luck"]
+        return known
+    return luck_of_run(warehouse, run_id).as_json() if days > 1 else None
+
+
 def _gaps(warehouse: Warehouse, run: RunInfo, first: date, last: date) -> list[Gap]:
     """Count the sessions on which the instruments traded have no bar."""
     asked: dict[str, object] = {"run": run.run_id, "interval": run.interval, "first": first, "last": last}
@@ -321,7 +338,7 @@ def collect(
     universe : Universe, optional
         For the benchmarks' currencies and names; the shipped one by default.
     quality : bool
-        Whether to measure the signals too, which reads all bars and signals of the run.
+        Whether to measure the signals too, which reads all bars and signals of the run, and how far luck goes.
 
     Raises
     ------
@@ -343,6 +360,7 @@ def collect(
     gaps = _gaps(warehouse, run, metrics.first_day, metrics.last_day)
     counts = unfilled.groupby("reason").size().rename("orders").reset_index()
     measured, unmeasured = _quality(warehouse, universe, run) if quality else (None, ())
+    check = stored_check(warehouse, run.run_id)
     return RunReport(
         run=run,
         metrics=metrics,
@@ -367,6 +385,8 @@ def collect(
             *_hindsight(run, causes),
         ),
         quality=measured,
+        check=check,
+        luck=_luck(warehouse, run.run_id, check, metrics.days) if quality else None,
         closes=_closes(warehouse, run, days),
         n_headlines=_count_headlines(warehouse, metrics.first_day, metrics.last_day),
     )

@@ -1,4 +1,4 @@
-"""The whole way on the embedded data: news, prices, scores, signals, a backtest and its report."""
+"""The whole way on the embedded data: news, prices, scores, signals, a backtest with its check, and its report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import run_backtest
 from chipwire.engine.settings import Settings
+from chipwire.engine.validation.run_check import check_run
 from chipwire.reports.answer import five_figures
 from chipwire.reports.collect import collect
 from chipwire.reports.console import Console
@@ -46,16 +47,14 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
         take_in(warehouse, universe, console)
         model_id = read_news(warehouse, universe, console)
         with console.progress("backtest") as advance:
-            run = run_backtest(
-                warehouse,
-                universe,
-                strategy_class(STRATEGY)(),
-                SETTINGS,
-                model=model_id,
-                on_progress=advance,
-            )
+            strategy = strategy_class(STRATEGY)()
+            run = run_backtest(warehouse, universe, strategy, SETTINGS, model=model_id, on_progress=advance)
+        with console.progress("placebos") as advance:
+            check = check_run(
+                warehouse, universe, strategy, SETTINGS, run.run_id, model=model_id, on_progress=advance
+            )  # fmt: skip
         summary = summarize(warehouse, run.run_id, universe)
-        console.say(f"5/5 backtest: {summary.sentence}")
+        console.say(f"5/5 backtest: {summary.sentence} {check.sentence}")
         for warning in summary.warnings:
             console.warn(warning)
         report, source = collect(warehouse, run.run_id, universe), Source(warehouse, universe)

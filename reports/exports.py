@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chipwire.data.errors import BadParameter, OutputExists, WriteFailed
+from chipwire.data.errors import BadParameter, ChipwireError, OutputExists, WriteFailed
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import verdict
@@ -153,6 +153,8 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "attribution": _records(report.attribution),
         "warnings": list(report.warnings),
         "signal_quality": None if report.quality is None else report.quality.as_json(),
+        "luck": None if report.luck is None else plain(report.luck),
+        "check": None if report.check is None else plain(report.check),
     }
 
 
@@ -190,7 +192,11 @@ class Format:
 def _html(made: Material) -> dict[str, bytes]:
     from chipwire.reports.html import render_html  # altair and the chart bundle cost a second
 
-    return {"report.html": render_html(made.report).encode()}
+    try:
+        fates: pd.DataFrame | str | None = made.tables.get("lineage")
+    except ChipwireError as error:  # bars or rates have gone; the rest of the page needs none
+        fates = str(error)
+    return {"report.html": render_html(made.report, fates).encode()}
 
 
 def _json(made: Material) -> dict[str, bytes]:

@@ -15,42 +15,56 @@ from typing import Any
 
 import pandas as pd
 
+from chipwire.engine.settings import LATER
 from chipwire.reports import charts
-from chipwire.reports.answer import answer, five_figures, trades
+from chipwire.reports.answer import answer, believed, five_figures, trades
+from chipwire.reports.attribution_section import divisions
+from chipwire.reports.check_section import beside, changed, check_view
 from chipwire.reports.collect import RunInfo, RunReport
+from chipwire.reports.lineage_section import untraded
 from chipwire.reports.metrics import COST_KINDS
 from chipwire.reports.page import render
+from chipwire.reports.panel_charts import fragility_panel, ic_panel, path_panel, placebo_panel, quantile_panel
+from chipwire.reports.quality_section import quality_view
+from chipwire.reports.risk_section import against, further_figures
 from chipwire.reports.tables import MANY_FILLS, count_of_headlines, page_data
-from chipwire.reports.values import REASONS, number, percent
+from chipwire.reports.values import REASONS
 
 SECTIONS = (
     ("equity", "Equity", "Equity against benchmarks"),
     ("warnings", "Warnings", "Before you believe it"),
+    ("check", "Luck", "Luck, placebos, fragility"),
+    ("attribution", "Profit", "Where the profit came from"),
+    ("quality", "Signals", "Do the signals say anything?"),
     ("risk", "Risk", "Risk"),
     ("months", "Months", "Month by month"),
     ("prices", "Prices", "Prices, fills and headlines"),
     ("fills", "Fills", "Fills and their headlines"),
     ("headlines", "Headlines", "Headlines traded on"),
+    ("lineage", "Not traded", "What was done with the headlines"),
     ("costs", "Costs", "Costs"),
-    ("unfilled", "Not filled", "What was not filled, and why"),
+    ("unfilled", "Unfilled", "What was not filled, and why"),
     ("positions", "Positions", "Open positions at the end"),
     ("repeat", "Repeat", "To repeat it"),
 )
 """Identity, word in the navigation and title of each section, in the order of the page."""
 
-_SCRIPTS = ("tables.js", "headlines.js", "charts.js", "prices.js", "report.js")
+_SCRIPTS = ("tables.js", "headlines.js", "charts.js", "panels.js", "prices.js", "report.js")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SHADES = (0.02, 0.05)
 """Size of a month's return at which its cell takes the next darker shade."""
 
 
-def render_html(report: RunReport) -> str:
+def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> str:
     """Return the page of a run.
 
     Parameters
     ----------
     report : RunReport
         From `chipwire.reports.collect.collect`.
+    fates : DataFrame or str, optional
+        From `chipwire.reports.lineage.fates`, or in words why they are not known; without either the page says nothing
+        of what was done with the headlines.
 
     Returns
     -------
@@ -63,20 +77,31 @@ def render_html(report: RunReport) -> str:
         "exposure": charts.exposure_chart(report),
         "price": charts.price_chart(),
     }
+    latency = float(report.run.settings.get("latency_minutes", 0))
+    left = untraded(fates, latency) if isinstance(fates, pd.DataFrame) else None
+    panels = _panels(report)
     return render(
         "report.html.j2",
-        page_data(report) | {"charts": drawn},
+        page_data(report, left) | {"charts": drawn, "panels": panels},
         _SCRIPTS,
         charts=True,
-        sections=_sections(report),
+        sections=_sections(report, fates),
+        panels=list(panels),
+        beside=beside(report),
+        check=check_view(report) if report.luck else None,
+        divisions=divisions(report.attribution),
+        quality=quality_view(report.quality) if report.quality else None,
+        untraded=left or fates,
+        against=against(report),
         report=report,
         run=report.run,
         metrics=report.metrics,
         currency=report.run.currency,
         answer=answer(report),
         trades=trades(report),
+        believed=believed(report),
         figures=five_figures(report),
-        further=_further(report),
+        further=further_figures(report),
         legend=charts.legend(report),
         months=_MONTHS,
         years=_years(report),
@@ -92,10 +117,28 @@ def render_html(report: RunReport) -> str:
     )
 
 
-def _sections(report: RunReport) -> list[tuple[str, str, str]]:
+def _sections(report: RunReport, fates: object) -> list[tuple[str, str, str]]:
     """Return the sections that the run has something for."""
-    empty = {"warnings": not report.warnings, "prices": report.closes.empty, "headlines": report.causes.empty}
+    empty = {
+        "warnings": not report.warnings, "check": report.luck is None, "quality": report.quality is None,
+        "attribution": report.attribution.empty, "prices": report.closes.empty, "headlines": report.causes.empty,
+        "lineage": fates is None,
+    }  # fmt: skip
     return [section for section in SECTIONS if not empty.get(section[0])]
+
+
+def _panels(report: RunReport) -> dict[str, Any]:
+    """Return the charts without a time axis that the run has something for."""
+    found: dict[str, Any] = {}
+    if report.quality is not None:
+        found |= {"ic": ic_panel(report.quality), "quantiles": quantile_panel(report.quality)}
+        found |= {"paths": path_panel(report.quality)}
+    if report.check is not None:
+        if report.check["placebos"]:
+            found["placebos"] = placebo_panel(report.check["placebos"])
+        if changed(report.check["fragility"]):
+            found["fragility"] = fragility_panel(report.check["fragility"])
+    return {name: panel for name, panel in found.items() if panel["choices"]}
 
 
 def repeat_command(run: RunInfo) -> str:
@@ -104,31 +147,19 @@ def repeat_command(run: RunInfo) -> str:
     for name, value in run.params.items():
         words += ["-p", f"{name}={json.dumps(value) if isinstance(value, bool) else value}"]
     for name, value in run.settings.items():
-        if value not in (None, []) and not isinstance(value, Mapping):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+        if value is None or isinstance(value, Mapping) or (name, value) in LATER.items():
+            continue
+        if isinstance(value, list):
+            if value or name == "benchmarks":  # without the option there would be some
+                words += [f"--{name}", ",".join(map(str, value)) or "none"]
+        else:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     if run.model_id:
         words += ["--model", run.model_id]
     return shlex.join(words)
 
 
 # --- what the template shows -----------------------------------------------------------------------------
-
-
-def _further(report: RunReport) -> list[tuple[str, str, str]]:
-    """Return label, value and explanation of the figures below the first five."""
-    m = report.metrics
-    length = f"{'compound, over' if m.years >= 1 else 'extrapolated from'} {number(m.years)} years"
-    return [
-        ("Annual return", percent(m.annual_return), length),
-        ("Annual volatility", percent(m.annual_volatility, signed=False), "of daily returns, 252 days"),
-        ("Sortino ratio", number(m.sortino), "mean over downside deviation, target zero"),
-        ("Calmar ratio", number(m.calmar), "annual return over maximum drawdown"),
-        ("Hit rate", percent(m.hit_rate, signed=False), f"of {m.n_closed:,} closing trades, after costs"),
-        ("Profit factor", number(m.profit_factor), "sum of profits over sum of losses"),
-        ("Turnover", f"{number(m.turnover)} a year", "half of what was bought and sold over mean equity"),
-        ("Mean exposure", percent(m.mean_exposure, signed=False), "gross position value over equity"),
-    ]
 
 
 def _years(report: RunReport) -> list[tuple[int, list[tuple[float, str] | None], float]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from chipwire.reports.answer import five_figures, verdict
+from chipwire.reports.answer import believed, five_figures, verdict
 from chipwire.reports.collect import RunReport
 from chipwire.reports.lineage import counts, words
 from chipwire.reports.values import MISSING, defused, money, number, one_line, percent, safe_url
@@ -52,6 +52,8 @@ def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
     yield f"# {escape(run.strategy)}, {metrics.first_day} to {metrics.last_day}"
     yield ""
     yield escape(verdict(report))
+    yield ""
+    yield escape(believed(report))
     yield from _part("Figures", ("Figure", "Value"), _figures(report))
     marks: list[tuple[str, ...]] = [
         (b.instrument, b.name, _Ready(percent(b.total_return)), b.basis) for b in report.benchmarks
@@ -59,6 +61,9 @@ def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
     marks += [(name, "", MISSING, why) for name, why in report.missing]
     yield from _part("Benchmarks", ("Instrument", "Name", "Return", "Basis"), marks)
     yield from _part("Months", ("Year", *_MONTHS), _months(report))
+    for by in ("theme", "issuer"):
+        lines = _profit(report, by)
+        yield from _part(f"Profit by {by}", ("Line", "Price", "FX", "Costs", "Other", "Total"), lines)
     yield from _part("Costs", ("Venue", "Kind", "Local", f"In {run.currency}"), _costs(report))
     for title, trades in _trades(report):
         yield from _part(title, ("Fill", "Day", "Instrument", "Shares", "Realized", "Headline"), trades)
@@ -122,6 +127,14 @@ def _costs(report: RunReport) -> list[tuple[str, str, str, str]]:
             report.costs[["venue", "currency", "kind", "amount", "amount_base"]]
         )
     ]
+
+
+def _profit(report: RunReport, by: str) -> list[tuple[str, ...]]:
+    """Return the lines of one division of the profit and their sum, in base currency to the cent."""
+    part = report.attribution[report.attribution["by"] == by]
+    amounts = part[["price", "fx", "costs", "other", "total"]]
+    rows = [*zip(part["line"], amounts.to_numpy().tolist(), strict=True), ("all", amounts.sum().tolist())]
+    return [(name, *(_Ready(number(value, 2)) for value in values)) for name, values in rows] if len(part) else []
 
 
 def _trades(report: RunReport) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:

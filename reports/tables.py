@@ -10,14 +10,16 @@ many fills: so a run of 5,000 fills stays under 3 MB.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
 
+from chipwire.reports.check_section import fragility_table
 from chipwire.reports.collect import RunReport
+from chipwire.reports.lineage_section import Untraded, fate_text
 from chipwire.reports.values import REASONS, safe_url
 
 CAUSES_SHOWN = 3
@@ -38,6 +40,9 @@ URL_AT_MOST = 2_000
 RELATIONS = {"own": "its own signal", "opened": "had opened the position", "rival": "ranked above it"}
 
 
+_TOLD = ["headline_id", "title", "source", "url", "published_at", "published_precision", "available_at"]
+
+
 class Places(dict[Any, int]):
     """Give each new key the next place: 0, 1, 2, ..."""
 
@@ -50,17 +55,18 @@ class Places(dict[Any, int]):
         return [self[key] for key in keys]
 
 
-def page_data(report: RunReport) -> dict[str, Any]:
+def page_data(report: RunReport, untraded: Untraded | None = None) -> dict[str, Any]:
     """Return all that the page's script reads, the charts aside; no NaN in it."""
     epoch, words = pd.Timestamp(report.days[0]), Places()
     causes = report.causes.groupby("fill_no", sort=False).head(_shown(report))
-    headlines, readings, places = _headlines(causes, epoch, words)
+    left = causes.head(0) if untraded is None else untraded.strongest
+    headlines, readings, places = _headlines(causes, left, epoch, words)
     fills = _fills_table(report, epoch, words)
     if not causes.empty:
         fills["columns"].append(_causes_column(report, causes, places, words))
     first = first_headlines(report)
     first["place"] = [headlines["place"][headline_id] for headline_id in first["headline_id"]]
-    data = {
+    data: dict[str, Any] = {
         "epoch": (report.days[0] - date(1970, 1, 1)).days,
         "headlines": headlines["columns"],
         "readings": readings,
@@ -68,10 +74,13 @@ def page_data(report: RunReport) -> dict[str, Any]:
             "fills": fills,
             "unfilled": _unfilled_table(report, words),
             "headlines": _headlines_table(first, report.run.currency, epoch, words),
+            "fragility": _fragility_table(report, words),
         },
         "marks": [int(place) for place in largest_headlines(first)["place"]],
         "prices": _prices(report, words),
     }
+    if untraded is not None:
+        data["tables"]["untraded"] = _untraded_table(left, headlines["place"], epoch, words)
     return data | {"words": list(words)}
 
 
@@ -162,10 +171,10 @@ def _unfilled_table(report: RunReport, words: Places) -> dict[str, Any]:
 
 
 def _headlines(
-    causes: pd.DataFrame, epoch: pd.Timestamp, words: Places
+    causes: pd.DataFrame, left: pd.DataFrame, epoch: pd.Timestamp, words: Places
 ) -> tuple[dict[str, Any], dict[str, Any], list[int]]:
-    """Return the headlines and readings behind `causes` by columns, and the reading of each cause."""
-    once = causes.drop_duplicates("headline_id")
+    """Return the headlines of `causes` and `left` and the readings behind `causes` by columns, and each one's place."""
+    once = pd.concat([causes[_TOLD], left[_TOLD]] if len(left) else [causes[_TOLD]]).drop_duplicates("headline_id")
     place = {headline_id: number for number, headline_id in enumerate(once["headline_id"])}
     links = [_link(url) for url in once["url"]]
     titles = zip(once["title"], once["headline_id"], strict=True)
@@ -242,6 +251,34 @@ def _headlines_table(first: pd.DataFrame, base: str, epoch: pd.Timestamp, words:
         _column("realized", f"Realized {base}", "number", _rounded(first["realized"], 0), digits=0),
     ]
     return {"name": "headlines", "columns": columns}
+
+
+def _untraded_table(
+    left: pd.DataFrame, place: Mapping[str, int], epoch: pd.Timestamp, words: Places
+) -> dict[str, Any]:  # fmt: skip
+    fates = (fate_text(fate, reason) for fate, reason in zip(left["fate"], left["reason"], strict=True))
+    columns = [
+        _column("known", "Known from, UTC", "time", _minutes(left["available_at"], epoch)),
+        _column("headline", "Headline", "headline", [place[headline_id] for headline_id in left["headline_id"]]),
+        _column("issuer", "Issuer", "word", words.of(map(_text, left["issuer"]))),
+        _column("event", "Event", "word", words.of(_text(event).replace("_", " ") for event in left["event"])),
+        _column("strength", "Signal", "number", _rounded(left["strength"], 2), digits=2, signed=True),
+        _column("instrument", "Instrument", "word", words.of(map(_text, left["instrument"]))),
+        _column("fate", "Fate", "word", words.of(fates)),
+    ]
+    return {"name": "untraded headlines", "columns": columns}
+
+
+def _fragility_table(report: RunReport, words: Places) -> dict[str, Any]:
+    rows = fragility_table(report)
+    columns = [
+        _column("change", "What was changed", "word", words.of(row[0] for row in rows)),
+        _column("label", "How", "word", words.of(row[1] for row in rows)),
+        _column("total_return", "Total return", "number", _rounded((row[2] for row in rows), 5), percent=True,
+                signed=True),
+        _column("sharpe", "Sharpe ratio", "number", _rounded((row[3] for row in rows), 3), digits=2),
+    ]  # fmt: skip
+    return {"name": "changed runs", "columns": columns}
 
 
 # --- prices ----------------------------------------------------------------------------------------------

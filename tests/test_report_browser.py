@@ -47,6 +47,8 @@ HOSTILE = {
     '=HYPERLINK("http://a.example")': "//a.example/x",
 }
 
+MARKUP = "<img src=x onerror=\"document.title='owned'\">"
+
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
@@ -78,6 +80,11 @@ def folder(tmp_path_factory):
                 {"issuer": issuers[n % 2], "at": str(at), "value": (-1) ** (n % 5) * 0.8, "headline": f"Story {n} told"}
                 for n, at in enumerate(times)
             ]
+            # No instrument of this issuer is in the runs.
+            + [
+                {"issuer": "INTEL", "at": str(at), "value": 0.9, "headline": f"Other story {n}"}
+                for n, at in enumerate(times[: len(HOSTILE)])
+            ]
         )
         warehouse.run(
             "UPDATE headline SET url = 'https://news.example/' || replace(headline_id, ' ', '-'), source = 'Wire'"
@@ -86,7 +93,8 @@ def folder(tmp_path_factory):
     def chipwire(*words):
         assert main(["-q", "--db", str(path / "w.duckdb"), *map(str, words)]) == 0
 
-    chipwire("backtest", "theme-momentum", "-p", "top_k=1", *span, "--benchmarks", "SPY")
+    checked = ("--check", "--placebos", "12")
+    chipwire("backtest", "theme-momentum", "-p", "top_k=1", *span, "--benchmarks", "SPY", *checked)
     chipwire("backtest", "theme-momentum", "-p", "top_k=2", *span, "--benchmarks", "SPY")
     chipwire("report", "1", "--format", "html,json", "--out", path / "out")
     chipwire("runs", "compare", "1", "2", "--html", path / "compare.html")
@@ -98,11 +106,13 @@ def folder(tmp_path_factory):
                 "ORDER BY headline_id LIMIT ?",
                 [len(HOSTILE)],
         )]  # fmt: skip
-        for headline_id, (title, url) in zip(ids, HOSTILE.items(), strict=True):
+        others = [f"Other story {n}" for n in range(len(HOSTILE))]
+        for headline_id, (title, url) in zip([*ids, *others], [*HOSTILE.items()] * 2, strict=True):
             warehouse.run(
                 "UPDATE headline SET title = ?, url = ?, source = ? WHERE headline_id = ?",
                 [title, url, title[:40], headline_id],
             )
+        warehouse.run("UPDATE signal SET event = ? WHERE issuer = 'NVIDIA'", [MARKUP])
     chipwire("report", "1", "--format", "html", "--out", path / "hostile")
     return path
 
@@ -195,8 +205,8 @@ def shown_percent(value):
 def test_the_headline_figures_are_those_of_the_json(opened, folder):
     page = opened("out/report.html")
     found = json.loads((folder / "out/report.json").read_text())
-    figures = dict(zip([e.text for e in every(page, ".figures dt")], [e.text for e in every(page, ".figures dd")],
-                       strict=True))  # fmt: skip
+    values = every(page, ".figures dd:not(.interval)")
+    figures = dict(zip([e.text for e in every(page, ".figures dt")], [e.text for e in values], strict=True))
     metrics = found["metrics"]
     assert figures["Total return"] == shown_percent(metrics["total_return"])
     assert figures["SPY return"] == shown_percent(found["benchmarks"][0]["total_return"])
@@ -204,7 +214,15 @@ def test_the_headline_figures_are_those_of_the_json(opened, folder):
     assert figures["Max drawdown"] == shown_percent(metrics["max_drawdown"]["depth"])
     assert figures["Costs"] == f"USD {metrics['costs']['total']:,.0f}"
     assert f"{text(page, '.verdict')} {text(page, '.trades')}" == found["verdict"]
-    assert len(every(page, "#equity-chart svg, #drawdown-chart svg, #exposure-chart svg, #price-chart svg")) == 4
+    assert text(page, ".believed") == found["check"]["sentence"]
+    shown = dict(zip(["total_return", "sharpe", "max_drawdown"], [e.text for e in every(page, ".figures .interval")],
+                     strict=True))  # fmt: skip
+    for name, words in shown.items():
+        low, high = (found["luck"]["intervals"][name][end] for end in ("low", "high"))
+        ends = (f"{low:.2f}", f"{high:.2f}") if name == "sharpe" else (f"{low * 100:+.1f}%", f"{high * 100:+.1f}%")
+        assert words == "95%: " + " to ".join(ends).replace("-", "\N{MINUS SIGN}")
+    names = ("equity", "drawdown", "exposure", "price", "ic", "quantiles", "paths", "placebos", "fragility")
+    assert all(every(page, f"#{name}-chart svg") for name in names)
     paints = page.execute_script("return performance.getEntriesByName('first-contentful-paint').length")
     assert paints == 1
 
@@ -336,6 +354,83 @@ def test_another_instrument_is_drawn(opened):
     assert len(seen) == 2
 
 
+def amount(text):
+    return float(text.replace("\N{MINUS SIGN}", "-").replace(",", "").rstrip("%"))
+
+
+def test_another_choice_draws_another_chart(opened, folder):
+    from selenium.webdriver.support.ui import Select
+
+    page = opened("out/report.html")
+    found = json.loads((folder / "out/report.json").read_text())
+    drawing = "return document.querySelector(arguments[0]).innerHTML"
+    for name in ("placebos", "ic", "quantiles", "paths"):
+        choice = Select(one(page, f"#{name}-choice"))
+        seen = set()
+        for option in choice.options[:4]:
+            choice.select_by_visible_text(option.text)
+            seen.add(page.execute_script(drawing, f"#{name}-chart"))
+        assert len(seen) == len(choice.options[:4]) > 1, name
+    assert labels_outside(page) == []
+    # All events have the same theme and event type here, so that those groups would say nothing new.
+    groups = {option.text.rpartition(" (")[0] for option in Select(one(page, "#paths-choice")).options}
+    assert groups == {"all events", "issuer AMD", "issuer NVIDIA"}
+    for option, test in zip(Select(one(page, "#placebos-choice")).options, found["check"]["placebos"], strict=True):
+        assert option.text.endswith(f": {len(test['values'])}, p = {test['p_value']:.2g}")
+
+
+def test_the_profit_is_divided_to_the_cent_one_way_at_a_time(opened, folder):
+    from selenium.webdriver.support.ui import Select
+
+    page = opened("out/report.html")
+    rows = json.loads((folder / "out/report.json").read_text())["attribution"]
+    choice = Select(one(page, "#attribution-choice"))
+    for number, option in enumerate(choice.options):
+        by = option.get_attribute("value")
+        choice.select_by_index(number)
+        assert [e.get_attribute("data-part") for e in every(page, ".part") if e.is_displayed()] == [by]
+        wanted = [round(row["total"], 2) for row in rows if row["by"] == by]
+        shown = [amount(e.text) for e in every(page, f"[data-part={by}] tbody td.total")]
+        assert shown == wanted
+        whole = amount(text(page, f"[data-part={by}] tfoot td.total"))
+        assert whole == pytest.approx(sum(wanted), abs=1e-6)
+    assert "issuer" in {option.get_attribute("value") for option in choice.options}
+
+
+def test_what_was_not_traded_is_counted_listed_and_filtered(opened):
+    page = opened("out/report.html")
+    counts = {
+        row.find_element("css selector", "th").text: int(row.find_element("css selector", "td").text)
+        for row in every(page, "#lineage .scroll:first-of-type tbody tr")
+    }
+    assert sum(counts.values()) == 100 + len(HOSTILE)
+    assert counts["no instrument"] == len(HOSTILE)
+    one(page, "[data-table=untraded] input").send_keys("no instrument")
+    assert set(cells(page, "untraded", 6)) == {"no instrument"}
+    assert len(cells(page, "untraded", 1)) == len(HOSTILE)
+    one(page, "[data-table=untraded] th:nth-child(1) button").click()
+    known = cells(page, "untraded", 0)
+    assert known == sorted(known)
+
+
+def test_the_run_against_its_benchmarks_and_its_changed_runs(opened, folder):
+    page = opened("out/report.html")
+    found = json.loads((folder / "out/report.json").read_text())
+    shown = {row.text.rpartition("\n")[0] or row.text: row for row in every(page, ".against tbody tr")}
+    cell = {
+        e.find_element("css selector", "th").text: e.find_element("css selector", "td").text for e in shown.values()
+    }
+    measures = found["benchmarks"][0]["measures"]
+    assert amount(cell["Beta, daily"].split()[0]) == round(measures["beta"]["value"], 2)
+    assert amount(cell["Alpha a year"].split()[0]) == pytest.approx(measures["alpha"]["value"] * 100, abs=0.051)
+    assert amount(cell["Tracking error"]) == pytest.approx(measures["tracking_error"] * 100, abs=0.051)
+    one(page, "#check details summary").click()
+    variants = [found["check"]["fragility"]["base"], *found["check"]["fragility"]["variants"]]
+    assert cells(page, "fragility", 1) == [one_["label"] for one_ in variants][:50]
+    returns = [shown_percent(v["total_return"]) if v["total_return"] is not None else "" for v in variants]
+    assert cells(page, "fragility", 2) == returns[:50]
+
+
 def test_dark_by_the_switch_and_by_the_system(opened):
     page = opened("out/report.html")
     paper = "return getComputedStyle(document.body).backgroundColor"
@@ -395,11 +490,9 @@ def test_a_phone_scrolls_only_down(opened, name):
     assert labels_outside(page) == []
 
 
-def test_hostile_headlines_stay_text(opened):
-    page = opened("hostile/report.html")
-    assert page.title.startswith("theme-momentum")
-    assert not every(page, "main img, main svg[onload], main iframe, main b b")
-    input_ = one(page, "[data-table=headlines] input")
+def hostile_rows(page, table):
+    """Look every hostile title up in a table: it is text, and a link only where it may be one."""
+    input_ = one(page, f"[data-table={table}] input")
     for title, url in HOSTILE.items():
         # The first word that can be typed finds it.
         key = next(word for word in re.findall(r"[\w<>=(){}$*';./]+", title) if len(word) > 1)
@@ -408,9 +501,10 @@ def test_hostile_headlines_stay_text(opened):
             "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))", input_, key
         )
         found = page.execute_script(
-            "return [...document.querySelectorAll('[data-table=headlines] td.causes')]"
+            "return [...document.querySelectorAll(`[data-table=${arguments[0]}] td.causes`)]"
             ".map((cell) => [cell.firstChild.textContent, cell.querySelectorAll('a').length"
-            ", (cell.querySelector('a') || {}).href, (cell.querySelector('a') || {}).rel])"
+            ", (cell.querySelector('a') || {}).href, (cell.querySelector('a') || {}).rel])",
+            table,
         )
         whole = title if len(title) <= 300 else title[:300] + "…"
         match = [rest for shown, *rest in found if shown == whole]
@@ -420,6 +514,19 @@ def test_hostile_headlines_stay_text(opened):
         if linked:
             assert match[0][1].startswith(("http://a.example/", "https://a.example/"))
             assert match[0][2] == "noopener noreferrer"
+
+
+def test_hostile_headlines_stay_text(opened):
+    from selenium.webdriver.support.ui import Select
+
+    page = opened("hostile/report.html")
+    events = [option.text for option in Select(one(page, "#paths-choice")).options]
+    assert any(MARKUP in event for event in events), events
+    Select(one(page, "#paths-choice")).select_by_index(next(n for n, text in enumerate(events) if MARKUP in text))
+    assert page.title.startswith("theme-momentum")
+    assert not every(page, "main img, main svg[onload], main iframe, main b b")
+    for table in ("headlines", "untraded"):
+        hostile_rows(page, table)
     attributes = page.execute_script(
         "return [...document.querySelectorAll('main *')].flatMap((e) => e.getAttributeNames())"
     )

@@ -131,8 +131,8 @@ def test_the_markdown_has_its_parts_and_no_markup_of_others(report: Any) -> None
     tokens = READER.parse(text)
     heads = [texts(after) for before, after in zip(tokens, tokens[1:], strict=False) if before.type == "heading_open"]
     assert heads == [
-        "event-drift, 2024-03-04 to 2024-04-12", "Figures", "Benchmarks", "Months", "Costs", "Best trades",
-        "Worst trades", "What to know", "How to repeat it",
+        "event-drift, 2024-03-04 to 2024-04-12", "Figures", "Benchmarks", "Months", "Profit by theme",
+        "Profit by issuer", "Costs", "Best trades", "Worst trades", "What to know", "How to repeat it",
     ]  # fmt: skip
     inline = set().union(*(kinds(token) for token in tokens if token.type == "inline"))
     assert inline <= {"text", "text_special"}
@@ -146,6 +146,12 @@ def test_the_markdown_has_its_parts_and_no_markup_of_others(report: Any) -> None
             count = sum(token.type == "th_open" for token in rows)
             assert sum(token.type == "td_open" for token in rows) == count * (len(block.splitlines()) - 2)
     assert f"| Sharpe ratio | {report.metrics.sharpe:,.2f} |" in text
+    assert "\nNot checked against luck and placebos: " in text
+    profit = report.metrics.final_equity - report.metrics.capital
+    for by in ("theme", "issuer"):
+        lines = text.partition(f"## Profit by {by}\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+        *parts, whole = (float(line.split(" | ")[-1].rstrip(" |").replace(",", "")) for line in lines)
+        assert whole == pytest.approx(sum(parts), abs=1e-6) == pytest.approx(profit, abs=0.005 + 1e-9)
     assert render_markdown(report) == text
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
+import html
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -14,8 +17,10 @@ import pytest
 from chipwire.data.errors import BadParameter, OutputExists
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.rules import Reason
+from chipwire.reports.attribution_section import divisions
 from chipwire.reports.collect import collect
 from chipwire.reports.html import SECTIONS, render_html, repeat_command
+from chipwire.reports.lineage_section import untraded
 from chipwire.reports.page import light_colours, script_json, write_page
 from chipwire.reports.pictures import pictures
 from chipwire.reports.tables import TITLE_AT_MOST, page_data
@@ -169,14 +174,30 @@ def test_only_whole_web_addresses_are_links(url):
 def test_the_command_to_repeat_is_quoted(tmp_path):
     command = repeat_command(_report(tmp_path).run)
     assert "'mine<script>'" in command
-    assert "--capital 1000.0 --currency USD --fill open --benchmarks SPY --fee-multiple 1.0 --model m1" in command
+    assert "--capital 1000.0 --currency USD --fill open --benchmarks SPY --model m1" in command
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"benchmarks": []}, ["--benchmarks", "none"]),
+        ({"benchmarks": ["SPY", "SOX"], "instruments": []}, ["--benchmarks", "SPY,SOX"]),
+        ({"instruments": ["NVDA", "AMD"]}, ["--instruments", "NVDA,AMD"]),
+        ({"fee_multiple": 1.0}, []),
+        ({"fee_multiple": 2.0}, ["--fee-multiple", "2.0"]),
+        ({"cutoff_minutes": None}, []),
+    ],
+)
+def test_the_command_to_repeat_says_what_is_not_so_by_itself(tmp_path, settings, words):
+    run = dataclasses.replace(_report(tmp_path).run, strategy="mine", params={}, settings=settings, model_id=None)
+    assert shlex.split(repeat_command(run)) == ["chipwire", "backtest", "mine", *words]
 
 
 def test_the_navigation_lists_every_section_of_the_page(tmp_path):
     page = _Page(render_html(_report(tmp_path)))
     ids = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
-    # No bar of the one instrument traded is stored, so there is no chart of its price.
-    assert ids == [name for name, _, _ in SECTIONS if name != "prices"]
+    # No bar of the one instrument traded is stored, so there is no chart of its price, no quality and no lineage.
+    assert ids == [name for name, _, _ in SECTIONS if name not in ("prices", "quality", "lineage")]
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == ["#main", *(f"#{name}" for name in ids)]
 
 
@@ -265,3 +286,99 @@ def test_a_run_that_traded_nothing_has_a_page_and_pictures(tmp_path):
 
 def test_every_reason_is_told_in_words():
     assert {reason.name.lower() for reason in Reason} - {"none"} == REASONS.keys()
+
+
+CHECK = {
+    "sentence": "Do not believe <b>this</b>.", "p_value": 0.5,
+    "luck": {
+        "days": 3, "sharpe": 1.0, "trials": 1, "expected_maximum_sharpe": 0.0, "deflated_sharpe": 0.6,
+        "minimum_days": None, "block_days": 1.0, "draws": 10, "level": 0.95,
+        "intervals": {
+            "total_return": {"value": 0.05, "low": -0.1, "high": 0.2}, "sharpe": {"value": 1.0, "low": -1.0, "high": 2.5},
+            "max_drawdown": {"value": -0.1, "low": None, "high": None},
+        },
+    },
+    "placebos": [{"kind": "times", "statistic": "sharpe", "real": 1.5, "p_value": 0.5, "values": [0.0, 1.0, 2.0]}],
+    "fragility": {
+        "base": {"change": "none", "label": "as it is", "total_return": 0.05, "sharpe": 1.0},
+        "variants": [
+            {"change": "parameter", "label": "<i>hold</i> = 2", "total_return": -0.01, "sharpe": None},
+            {"change": "parameter", "label": "hold = 9 (cannot be traded)", "total_return": None, "sharpe": None},
+        ],
+    },
+}  # fmt: skip
+
+
+def test_a_check_is_on_the_first_screen_and_its_histogram_counts_every_placebo(tmp_path):
+    report = dataclasses.replace(_report(tmp_path), check=CHECK, luck=CHECK["luck"])
+    text = render_html(report)
+    page = _Page(text)
+    assert "Do not believe &lt;b&gt;this&lt;/b&gt;." in text.partition('class="figures"')[0]
+    first = text.partition("<section")[0]
+    assert re.findall(r'class="interval">95%: ([^<]+)<', first) == [
+        "\N{MINUS SIGN}10.0% to +20.0%",
+        "\N{MINUS SIGN}1.00 to 2.50",
+    ]
+    data = _data(page)
+    (choice,) = data["panels"]["placebos"]["choices"]
+    rows = choice["rows"]
+    assert sum(filter(None, rows["count"])) == 3
+    assert rows["real"][-1] == 1.5
+    for value in (0.0, 1.0, 2.0):
+        bins = zip(rows["from"], rows["to"], rows["count"], strict=True)
+        assert any(low is not None and low <= value <= high and count for low, high, count in bins)
+    (dots,) = data["panels"]["fragility"]["choices"]
+    assert dots["rows"]["value"] == [-0.01]
+    table = {column["key"]: column["values"] for column in data["tables"]["fragility"]["columns"]}
+    assert [data["words"][place] for place in table["label"]] == [
+        "as it is", "<i>hold</i> = 2", "hold = 9 (cannot be traded)",
+    ]  # fmt: skip
+    assert table["total_return"] == [0.05, -0.01, None]
+
+
+def test_a_run_that_was_not_checked_says_how(tmp_path):
+    report = _report(tmp_path)
+    text = render_html(report)
+    assert "Not checked against luck and placebos" in text.partition("<section")[0]
+    assert f"{repeat_command(report.run)} --check" in html.unescape(text)
+
+
+def test_what_became_of_the_headlines_is_counted_and_the_strongest_are_listed(tmp_path):
+    known = pd.Timestamp("2024-07-02 12:30")
+    rows = [("f", "filled", 0.9), ("o", "outweighed", 0.9), ("b", "before_run", 0.9)]
+    rows += [(f"n{n}", "not_chosen" if n % 2 else "not_filled", (-1) ** n * n / 300) for n in range(240)]
+    fates = pd.DataFrame(
+        {
+            "headline_id": [row[0] for row in rows], "title": [f"<u>{row[0]}</u>" for row in rows], "source": "Wire",
+            "url": "javascript:1", "published_at": known, "published_precision": "minute", "available_at": known,
+            "issuer": "NVIDIA", "event": "tool_ban", "value": [row[2] for row in rows], "relevance": 0.5,
+            "instrument": "NVDA", "fate": [row[1] for row in rows],
+            "reason": ["suspended" if row[1] == "not_filled" else None for row in rows],
+        }
+    )  # fmt: skip
+    left = untraded(fates, 30.0)
+    assert left.total == 240
+    assert list(left.strongest["headline_id"][:3]) == ["n239", "n238", "n237"]
+    assert (left.strongest["available_at"] == known - pd.Timedelta(minutes=30)).all()
+    (second := tmp_path / "b").mkdir()
+    text = render_html(_report(tmp_path), fates)
+    data = _data(_Page(text))
+    table = {column["key"]: column["values"] for column in data["tables"]["untraded"]["columns"]}
+    titles = [data["headlines"]["title"][place] for place in table["headline"]]
+    assert titles == [f"<u>n{n}</u>" for n in range(239, 39, -1)]
+    assert table["strength"][:2] == [-0.4, 0.4]
+    assert [data["words"][place] for place in table["fate"][:2]] == ["not chosen", "not filled: no volume, suspended"]
+    assert "The strongest 200 of 240 headlines" in text
+    assert render_html(_report(second), "no bars").count("Not known: no bars.") == 1
+
+
+def test_only_divisions_that_tell_something_are_shown():
+    def lines(by, *totals):
+        return [(by, f"line_{n}", total + 1.25, 0.0, -1.25, 0.0, total) for n, total in enumerate(totals)]
+
+    rows = lines("theme", 3.1, -1.1) + lines("event", 2.0) + lines("venue", 1.5, 0.5) + lines("currency", 1.5, 0.5)
+    found = divisions(pd.DataFrame(rows, columns=["by", "line", "price", "fx", "costs", "other", "total"]))
+    assert [part.by for part in found] == ["theme", "venue"]
+    assert found[0].columns == ["price", "costs"]
+    assert found[0].sums == [2.0, 4.5, -2.5]
+    assert [(line, bar) for line, bar, _, _ in found[0].rows] == [("line 0", (100, 100.0)), ("line 1", (64.5, 35.5))]

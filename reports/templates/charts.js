@@ -181,12 +181,13 @@ const markEquity = (chart) => {
   return chart.view.runAsync();
 };
 
+const drawnCharts = () => [...views.values(), ...panels];
 const fitToPaper = () => {
-  for (const { view, host } of views.values()) {
+  for (const { view, host } of drawnCharts()) {
     Object.assign(host.dataset, { width: view.width() });
     view.width(640).run();
   }
 };
 const fitToScreen = () => {
-  for (const { view, host } of views.values()) view.width(Number(host.dataset.width)).run();
+  for (const { view, host } of drawnCharts()) view.width(Number(host.dataset.width)).run();
 };
