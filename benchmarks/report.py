@@ -19,7 +19,11 @@ import pandas as pd
 
 from benchmarks.headlines import headlines
 from benchmarks.measure import measure
+from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
+from chipwire.engine.settings import Settings
+from chipwire.signals.linking import Linker
+from chipwire.strategies.registry import strategy_class
 
 CHIPWIRE = (sys.executable, "-m", "chipwire.cli")
 SESSIONS, FILLS, HEADLINES, CONFIGURATIONS = 2_000, 5_000, 100_000, 10_000
@@ -106,10 +110,11 @@ def fill_run(warehouse: Warehouse) -> None:
                low=close, close=close, volume=1e7, adjustment="none", batch_id=1)  # fmt: skip
     for currency, rate in (("HKD", 7.8), ("CNY", 7.1)):
         insert(warehouse, "fx_rate", currency=currency, fixed_on=days, rate=rate, available_at=days, batch_id=1)
-    settings = {"start": f"{days[0]:%Y-%m-%d}", "end": f"{days[-1]:%Y-%m-%d}", "capital": 1e6, "currency": "USD",
-                "fill": "open", "benchmarks": MARKS, "interval": "1d"}  # fmt: skip
+    fill_readings(warehouse, draw, seen, ids)
+    settings = Settings(days[0].date(), days[-1].date(), instruments=INSTRUMENTS, benchmarks=MARKS).as_json()
+    params = {parameter.name: parameter.default for parameter in strategy_class("event-drift").parameters}
     insert(
-        warehouse, "run", run_id=RUN, run_no=1, strategy="event-drift", engine="columnar", params="{}",
+        warehouse, "run", run_id=RUN, run_no=1, strategy="event-drift", engine="columnar", params=json.dumps(params),
         settings=json.dumps(settings), data_fingerprint="f" * 16, model_id="m" * 16, code_version="0", metrics="{}",
         warnings="[]",
     )  # fmt: skip
@@ -117,6 +122,26 @@ def fill_run(warehouse: Warehouse) -> None:
     insert(warehouse, "equity", run_id=RUN, day=days, equity=equity, cash=equity / 2, gross=equity / 2, costs=10.0,
            borrow=0.0, dividends=0.0)  # fmt: skip
     fill_trades(warehouse, draw, days, seen, ids)
+
+
+def fill_readings(
+    warehouse: Warehouse, draw: np.random.Generator, seen: pd.DatetimeIndex, ids: list[str]
+) -> None:  # fmt: skip
+    """Write a reading and a signal of every headline, on one of the issuers traded."""
+    linker, model = Linker(load_universe()).id, "m" * 16
+    issuers = draw.choice(["NVIDIA", "AMD", "SMIC", "TSMC", "INTEL", "ASML", "MICRON", "ALIBABA"], len(ids))
+    value, scores = draw.uniform(-1, 1, len(ids)), draw.dirichlet([1, 1, 1], len(ids))
+    insert(warehouse, "reading", headline_id=ids, model_id=model, batch_id=1)
+    insert(warehouse, "linked", headline_id=ids, linker=linker)
+    insert(
+        warehouse, "score", headline_id=ids, issuer=issuers, model_id=model, via="direct", p_negative=scores[:, 0],
+        p_neutral=scores[:, 1], p_positive=scores[:, 2], p_relevant=1.0, reason="named", batch_id=1,
+    )  # fmt: skip
+    insert(
+        warehouse, "signal", headline_id=ids, issuer=issuers, theme="sanctions", model_id=model, linker=linker,
+        available_at=seen, via="direct", value=value, relevance=1.0, novelty=1.0, theme_weight=1.0,
+        half_life_days=5.0, event="tool_ban",
+    )  # fmt: skip
 
 
 def fill_trades(

@@ -219,7 +219,7 @@ def _chart(
 
 def _spec(layers: Sequence[alt.Chart], *, height: int, description: str) -> dict[str, Any]:
     chart = alt.layer(*layers).properties(width="container", height=height, description=description)
-    spec: dict[str, Any] = configured(chart).to_dict()
+    spec: dict[str, Any] = configured(chart).to_dict(validate=False)
     for layer in spec["layer"]:
         if layer["data"] == {"name": "curve"}:
             layer["transform"] = [{"filter": _IN_SPAN}]

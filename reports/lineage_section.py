@@ -46,13 +46,13 @@ def untraded(fates: pd.DataFrame, latency_minutes: float) -> Untraded:
     latency_minutes : float
         Of the run, which is inside the instants of `fates`.
     """
-    left = by_headline(fates)
-    left = left[~left["fate"].isin([*_TRADED, *_EARLIER])]
+    once = by_headline(fates)
+    left = once[~once["fate"].isin([*_TRADED, *_EARLIER])]
     strength = left["value"].astype(float) * left["relevance"].astype(float)
     known = left["available_at"] - pd.Timedelta(minutes=latency_minutes)
     left = left.assign(strength=strength, size=strength.abs(), available_at=known)
     left = left.sort_values(["size", "available_at", "headline_id"], ascending=[False, True, True], na_position="last")
-    said = [row | {"fate": words(row["fate"]), "reason": _reason(row["reason"])} for row in counts(fates)]
+    said = [row | {"fate": words(row["fate"]), "reason": _reason(row["reason"])} for row in counts(once)]
     return Untraded(said, left.head(STRONGEST).reset_index(drop=True), len(left))
 
 

@@ -190,7 +190,7 @@ def _panel(
     layers: Sequence[alt.Chart], description: str, choices: Sequence[Mapping[str, Any]], *, height: int = _HEIGHT
 ) -> dict[str, Any]:
     chart = alt.layer(*layers).properties(width="container", height=height, description=description)
-    return {"spec": configured(chart).to_dict(), "choices": list(choices)}
+    return {"spec": configured(chart).to_dict(validate=False), "choices": list(choices)}
 
 
 def _numbers(part: pd.DataFrame, names: Iterable[str]) -> dict[str, list[float | int | None]]:

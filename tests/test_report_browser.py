@@ -458,6 +458,8 @@ def test_it_prints_on_several_pages(opened):
     assert printed.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
     assert text(page, "[data-table=fills] [role=status]").startswith("1 to 50 of"), "the screen is as it was"
+    page = opened("compare.html")
+    assert base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"]).startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("name", ["out/report.html", "compare.html", "sweep.html"])

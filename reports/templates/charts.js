@@ -1,6 +1,7 @@
 // Charts: drawn by Vega from the page's specifications, zoomed together, with headlines that can be walked through.
 
 const views = new Map(); // by name: { view, host, first, last, marks, picked }
+const fitted = []; // { view, host } of every chart, which paper makes narrower
 const NARROWEST_DAYS = 5;
 
 const rowsOf = ({ days, series }) =>
@@ -164,6 +165,7 @@ const draw = async (host) => {
   const days = chart.days.length ? chart.days : data.prices.days.map((day) => day + data.epoch);
   const drawn = { name, host, view, first: days[0] * DAY_MS, last: days[days.length - 1] * DAY_MS, marks: [], picked: -1 };
   views.set(name, drawn);
+  fitted.push(drawn);
   letZoom(drawn);
   view.addEventListener("click", (_, item) => {
     if (item && item.datum && item.datum.place !== undefined) tell(drawn, item.datum.n);
@@ -181,13 +183,12 @@ const markEquity = (chart) => {
   return chart.view.runAsync();
 };
 
-const drawnCharts = () => [...views.values(), ...panels];
 const fitToPaper = () => {
-  for (const { view, host } of drawnCharts()) {
+  for (const { view, host } of fitted) {
     Object.assign(host.dataset, { width: view.width() });
     view.width(640).run();
   }
 };
 const fitToScreen = () => {
-  for (const { view, host } of drawnCharts()) view.width(Number(host.dataset.width)).run();
+  for (const { view, host } of fitted) view.width(Number(host.dataset.width)).run();
 };

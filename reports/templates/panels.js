@@ -1,7 +1,5 @@
 // Charts without a time axis: a panel shows the rows of the choice that the reader makes.
 
-const panels = [];
-
 const panelRows = ({ rows }) => {
   const keys = Object.keys(rows);
   return rows[keys[0]].map((_, i) => Object.fromEntries(keys.map((key) => [key, rows[key][i]])));
@@ -11,7 +9,7 @@ const drawPanel = async (host) => {
   const name = host.dataset.panel;
   const { spec, choices, start = 0 } = data.panels[name];
   const { view } = await vegaEmbed(host, { ...spec, datasets: { rows: panelRows(choices[start]) } }, OPTIONS);
-  panels.push({ view, host });
+  fitted.push({ view, host });
   host.addEventListener("pointerleave", hideTip);
   const select = document.querySelector(`select[data-for="${name}"]`);
   if (!select) return;
