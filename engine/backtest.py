@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,9 @@ from chipwire.engine.view import SignalBook, load_signals
 from chipwire.signals.build import resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from chipwire.engine.columnar_ports import TargetSource
 
 ENGINES = ("backtrader", "columnar")
 _TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
@@ -111,11 +114,32 @@ def simulate(
     if engine != "columnar":
         raise BadParameter("engine", engine, " or ".join(ENGINES))
     from chipwire.engine.columnar import run_columnar
-    from chipwire.engine.targets import DecideTargets
 
-    targets = DecideTargets(market, [strategy], settings, book, issuers)
+    targets = _targets(market, settings, strategy, book, issuers)
     block = run_columnar(market, settings, targets, *facts, keep="ledger", on_progress=on_progress)
     return block.ledgers[0], block.uncovered
+
+
+def _targets(
+    market: Market,
+    settings: Settings,
+    strategy: Strategy,
+    book: SignalBook | None,
+    issuers: Mapping[str, str | None],
+) -> TargetSource:
+    """Return where the weights come from: at once where the strategy's own class says them so, else by decision.
+
+    A class derived from such a one, or an instance that is watched, may decide otherwise.
+    """
+    from chipwire.engine.targets import DecideTargets, PanelTargets
+
+    if "at_once" in vars(type(strategy)) and "decide" not in vars(strategy):
+        from chipwire.engine.panels import DuckPanels
+
+        weights = strategy.at_once(DuckPanels(market, None, issuers))
+        if weights is not None:
+            return PanelTargets(market, weights, strategy.name)
+    return DecideTargets(market, [strategy], settings, book, issuers)
 
 
 def load_book(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Day:
 
 def write_targets(ledgers: Sequence[Ledger], symbols: Sequence[Sequence[str]], decided: Sequence[Decided]) -> None:
     """Write the weights of all decisions; `symbols` of each venue, by which those of one decision are in order."""
-    parts: list[tuple[NDArray[np.int64], ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for venue, names in enumerate(symbols):
         own = [each for each in decided if each.event.venue == venue]
         if not own:
