@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +20,15 @@ from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.asking import notes_of
 from chipwire.engine.market import Market, load_market
-from chipwire.engine.records import EquityRow, Fill, Ledger, PositionRow, Target, Unfilled
+from chipwire.engine.records import Fill, Ledger, Rows
 from chipwire.engine.settings import Settings
 from chipwire.engine.view import SignalBook, load_signals
 from chipwire.signals.build import resolve_model
 from chipwire.signals.linking import Linker
 from chipwire.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from chipwire.engine.columnar_ports import TargetSource
 
 ENGINES = ("backtrader", "columnar")
 _TABLES = ("target", "fill", "fill_cause", "unfilled", "position", "equity", "run")
@@ -111,11 +114,32 @@ def simulate(
     if engine != "columnar":
         raise BadParameter("engine", engine, " or ".join(ENGINES))
     from chipwire.engine.columnar import run_columnar
-    from chipwire.engine.targets import DecideTargets
 
-    targets = DecideTargets(market, [strategy], settings, book, issuers)
+    targets = _targets(market, settings, strategy, book, issuers)
     block = run_columnar(market, settings, targets, *facts, keep="ledger", on_progress=on_progress)
     return block.ledgers[0], block.uncovered
+
+
+def _targets(
+    market: Market,
+    settings: Settings,
+    strategy: Strategy,
+    book: SignalBook | None,
+    issuers: Mapping[str, str | None],
+) -> TargetSource:
+    """Return where the weights come from: at once where the strategy's own class says them so, else by decision.
+
+    A class derived from such a one, or an instance that is watched, may decide otherwise.
+    """
+    from chipwire.engine.targets import DecideTargets, PanelTargets
+
+    if "at_once" in vars(type(strategy)) and "decide" not in vars(strategy):
+        from chipwire.engine.panels import DuckPanels
+
+        weights = strategy.at_once(DuckPanels(market, None, issuers))
+        if weights is not None:
+            return PanelTargets(market, weights, strategy.name)
+    return DecideTargets(market, [strategy], settings, book, issuers)
 
 
 def load_book(
@@ -204,11 +228,11 @@ def _store(
             "metrics": "{}", "warnings": json.dumps(warnings, ensure_ascii=False),
         }  # fmt: skip
         warehouse.insert("run", pa.Table.from_pylist([row], schema=_run_schema()))
-        _insert(warehouse, "target", run_id, ledger.targets, Target)
-        _insert(warehouse, "fill", run_id, ledger.fills, Fill, number="fill_no", leave_out=("causes",))
-        _insert(warehouse, "unfilled", run_id, ledger.unfilled, Unfilled, number="order_no")
-        _insert(warehouse, "position", run_id, ledger.positions, PositionRow)
-        _insert(warehouse, "equity", run_id, ledger.equity, EquityRow)
+        _insert(warehouse, "target", run_id, ledger.targets)
+        _insert(warehouse, "fill", run_id, ledger.fills, number="fill_no", leave_out=("causes",))
+        _insert(warehouse, "unfilled", run_id, ledger.unfilled, number="order_no")
+        _insert(warehouse, "position", run_id, ledger.positions)
+        _insert(warehouse, "equity", run_id, ledger.equity)
         _insert_causes(warehouse, run_id, ledger.fills)
     warehouse.touch(*_TABLES)
     return RunResult(run_id, len(ledger.fills), len(ledger.unfilled), tuple(warnings))
@@ -226,8 +250,7 @@ def _insert(
     warehouse: Warehouse,
     table: str,
     run_id: str,
-    records: list[Any],
-    kind: type,
+    records: Rows[Any],
     *,
     number: str | None = None,
     leave_out: tuple[str, ...] = (),
@@ -235,31 +258,25 @@ def _insert(
     """Insert records as they are; `number` names a column that counts them from 1."""
     if not records:
         return
-    names = [field.name for field in fields(kind) if field.name not in leave_out]
-    columns = {name: [_naive(getattr(record, name)) for record in records] for name in names}
-    counted = {number: list(range(1, len(records) + 1))} if number else {}
+    columns = {name: column for name, column in records.columns.items() if name not in leave_out}
+    counted = {number: np.arange(1, len(records) + 1)} if number else {}
     added = warehouse.insert(table, pa.table({"run_id": [run_id] * len(records), **counted, **columns}))
     if added != len(records):
         raise AssertionError(f"{len(records) - added} rows of {table} share a key")
 
 
-def _insert_causes(warehouse: Warehouse, run_id: str, fills: list[Fill]) -> None:
+def _insert_causes(warehouse: Warehouse, run_id: str, fills: Rows[Fill]) -> None:
     rows = [
         {
             "run_id": run_id, "fill_no": number, "rank": rank, "headline_id": cause.headline_id,
             "issuer": cause.issuer, "theme": cause.theme, "model_id": cause.model_id,
             "strength": cause.strength, "relation": cause.relation,
         }
-        for number, fill in enumerate(fills, start=1)
-        for rank, cause in enumerate(fill.causes, start=1)
+        for number, causes in enumerate(fills.columns["causes"], start=1)
+        for rank, cause in enumerate(causes, start=1)
     ]  # fmt: skip
     if rows:
         warehouse.insert("fill_cause", pa.Table.from_pylist(rows))
-
-
-def _naive(value: Any) -> Any:
-    """Return an aware UTC datetime without its zone, as the warehouse keeps it; anything else as it is."""
-    return value.replace(tzinfo=None) if hasattr(value, "utcoffset") and value.tzinfo else value
 
 
 def _run_schema() -> pa.Schema:

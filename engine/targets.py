@@ -140,7 +140,7 @@ class DecideTargets:
                 _issuers=self._issuers,
                 _last_prices=last_prices,
             )
-            fills = state.fills(lane)
+            fills = state.fills(lane) if self.needs_fills else ()
             for symbol, weight in asker.ask(view, fills[self._told[lane] :]).items():
                 weights[lane, symbols.index(symbol)] = weight
             self._told[lane] = len(fills)

@@ -241,6 +241,14 @@ class Strategy:
         """
         return None
 
+    def at_once(self, panels: Panels) -> dict[str, Weights] | None:
+        """Return the weights of this run's decisions at once, as `targets_setwise` does; None where they are not known.
+
+        For strategies that read neither signals nor the account, and ship with chipwire: the columnar engine then
+        does not ask `decide`, which gives the same.
+        """
+        return None
+
     def notes(self) -> Sequence[str]:
         """Return what the reader of a run has to know, one line each; asked once, after the last decision."""
         return ()

@@ -45,6 +45,10 @@ class EqualWeight(Strategy):
 
         return for_each_venue(panels, configurations, weights)
 
+    def at_once(self, panels: Panels) -> dict[str, Weights] | None:
+        """Return the same for this one."""
+        return self.targets_setwise(panels, [self.values])
+
 
 class BuyAndHold(Strategy):
     """Buy all instruments with the same weight as soon as each can be bought, and never sell.

@@ -58,6 +58,10 @@ class RandomPlacebo(Strategy):
 
         return for_each_venue(panels, configurations, weights)
 
+    def at_once(self, panels: Panels) -> dict[str, Weights] | None:
+        """Return the same for this one."""
+        return self.targets_setwise(panels, [self.values])
+
 
 def _draw(values: Mapping[str, Any], days: NDArray[np.datetime64], issuers: Sequence[str]) -> NDArray[np.float64]:
     """Return a number in (0, 1) for each day and issuer, in (-1, 1) with shorts; shape (days, issuers)."""

@@ -106,23 +106,34 @@ class TargetsFile(Strategy):
 
         return for_each_venue(panels, configurations, weights)
 
+    def at_once(self, panels: Panels) -> dict[str, Weights] | None:
+        """Return the weights of the run's decisions, and count the rows; None where `decide` has to say why not."""
+        import numpy as np
+
+        if self._named() - set(panels.universe):
+            return None
+        return {venue.mic: self._of_venue(venue)[np.newaxis] for venue in panels.venues}
+
     def _of_venue(self, venue: VenuePanel) -> Weights:
-        """Return the weights of all decisions of a venue, shape (decisions, instruments)."""
+        """Return the weights of all decisions of a venue, shape (decisions, instruments); count the rows used."""
         import numpy as np
 
         found = np.full((len(venue.decide_at), len(venue.instruments)), np.nan)
         column = {name: index for index, name in enumerate(venue.instruments)}
-        for day in sorted(self._by_day):
-            at = int(np.searchsorted(venue.session, np.datetime64(day, "D")))
+        days = sorted(self._by_day)
+        places = np.searchsorted(venue.session, np.array(days, dtype="datetime64[D]")).tolist()
+        for day, at in zip(days, places, strict=True):
             # A day before the first session belongs to a session that is not in the run.
             if at < len(found) and not (at == 0 and venue.session[0].item() != day):
                 for name, weight in self._by_day[day].items():
                     if name in column:
                         found[at, column[name]] = weight
+                        self._used += 1
         for moment, name, weight in self._by_instant:
             at = int(np.searchsorted(venue.decide_at, np.datetime64(moment.replace(tzinfo=None), "us")))
             if at < len(found) and name in column:
                 found[at, column[name]] = weight
+                self._used += 1
         return found
 
     def fingerprint(self) -> str:
