@@ -300,6 +300,8 @@ def backtest(
     from chipwire.reports.summary import summarize
     from chipwire.strategies.registry import make_strategy
 
+    if placebos and not check:
+        raise click.UsageError("--placebos goes with --check")
     for name in ("start", "end"):
         given[name] = given[name].date()
     for name in ("instruments", "benchmarks"):
@@ -314,6 +316,15 @@ def backtest(
             done = run_backtest(
                 warehouse, app.universe(), chosen, settings, model=model, engine=engine, on_progress=advance
             )
+        # Told before the check, which takes long and may be stopped: the run is stored.
+        summary = summarize(warehouse, done.run_id, app.universe())
+        for warning in summary.warnings:
+            app.warn(warning)
+        app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
+                "see 'chipwire report latest --out DIR'")  # fmt: skip
+        if not as_json:
+            app.say(summary.sentence)
+            print_figures(summary.figures)
         if check:
             from chipwire.engine.validation.run_check import check_run
 
@@ -322,18 +333,10 @@ def backtest(
                     warehouse, app.universe(), chosen, settings, done.run_id, model=model, placebos=placebos,
                     on_progress=advance,
                 )  # fmt: skip
-        summary = summarize(warehouse, done.run_id, app.universe())
-    for warning in summary.warnings:
-        app.warn(warning)
     if as_json:
-        click.echo(summary.as_json())
-    else:
-        app.say(summary.sentence)
-        print_figures(summary.figures)
+        click.echo(summary.as_json(checked.as_json() if check else None))
     if check:
-        tell_check(app, checked)
-    app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
-            "see 'chipwire report latest --out DIR'")  # fmt: skip
+        tell_check(app, checked, tables=not as_json)
 
 
 @cli.command()

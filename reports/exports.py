@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chipwire.data.errors import BadParameter, ChipwireError, OutputExists, WriteFailed
+from chipwire.data.errors import BadParameter, ChipwireError, InputError, OutputExists, WriteFailed
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import verdict
@@ -95,6 +95,8 @@ def write_report(
     ------
     BadParameter
         No format, or one that is not known.
+    InputError
+        `out` is a file, or lies under one.
     OutputExists
         A file is there and `force` is not given; nothing is written then.
     DomainError
@@ -105,6 +107,9 @@ def write_report(
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise BadParameter("format", ",".join(unknown), f"choose from {', '.join(FORMATS)}")
+    there_is = next((path for path in (out, *out.parents) if path.exists()), None)
+    if there_is is not None and not there_is.is_dir():
+        raise InputError(f"{there_is} is a file; --out names a folder")
     made = Material(report, source)
     chosen = [FORMATS[name] for name in FORMATS if name in formats]
     targets = list(dict.fromkeys(out / name for form in chosen for name in form.names(made)))

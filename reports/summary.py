@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,8 +35,8 @@ class RunSummary:
         """What the reader has to know."""
         return self.report.warnings
 
-    def as_json(self) -> str:
-        """Return all figures, the settings and the warnings as one JSON object."""
+    def as_json(self, check: Mapping[str, Any] | None = None) -> str:
+        """Return all figures, the settings and the warnings as one JSON object, with what a check found."""
         run, benchmarks = self.report.run, self.report.benchmarks
         content: dict[str, Any] = {
             "run_id": run.run_id,
@@ -54,6 +55,8 @@ class RunSummary:
             "verdict": self.sentence,
             "warnings": list(self.warnings),
         }
+        if check is not None:
+            content["check"] = check
         return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 

@@ -25,7 +25,7 @@ _NAMES = {
     "total_return": "Total return", "annual_return": "Annual return", "annual_volatility": "Volatility",
     "sharpe": "Sharpe ratio", "sortino": "Sortino ratio", "max_drawdown": "Max drawdown", "calmar": "Calmar ratio",
 }  # fmt: skip
-_PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max_drawdown"})
+_PERCENT = frozenset({"total_return", "annual_return", "max_drawdown"})
 
 
 def options(command: F) -> F:
@@ -200,7 +200,7 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs = []
     for name, label in _NAMES.items():
         each = luck["intervals"][name]
-        form = _per_cent if name in _PERCENT else _two
+        form = _per_cent if name in _PERCENT else _volatility if name == "annual_volatility" else _two
         span = f"{form(each['value'])}  ({form(each['low'])} to {form(each['high'])})"
         pairs.append((f"{label}, out of sample", span))
     walks = "1 walk-forward" if luck["trials"] == 1 else f"{luck['trials']:,} walk-forwards"
@@ -227,6 +227,10 @@ def _two(value: float | None) -> str:
 
 def _per_cent(value: float | None) -> str:
     return percent(float("nan") if value is None else value)
+
+
+def _volatility(value: float | None) -> str:
+    return percent(float("nan") if value is None else value, signed=False)
 
 
 def _chance(value: float | None) -> str:

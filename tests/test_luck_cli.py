@@ -95,6 +95,9 @@ def test_a_table_has_a_row_for_each_window_and_the_figures_after(run):
     assert [word for word in ("row", "top_k", "half_life", "place") if word not in table.splitlines()[0]] == []
     for label in ("Sharpe ratio, out of sample", "Max drawdown, out of sample", "Deflated Sharpe ratio"):
         assert label in figures
+    volatility = next(line for line in figures.splitlines() if line.startswith("Volatility"))
+    assert "%" in volatility
+    assert "+" not in volatility
     assert "probability of backtest overfitting" in err
     listed = list(csv.DictReader(io.StringIO(run(*WALK, "--csv")[1])))
     assert [int(row["row"]) for row in listed] == [window["row"] for window in windows]
@@ -132,7 +135,7 @@ def test_more_trials_in_the_warehouse_deflate_more(run):
 
 def test_few_configurations_say_why_there_is_no_probability(run):
     err = run("sweep", "theme-momentum", "-p", "top_k=1,2", *SPAN)[2]
-    assert "not computed: 2 configurations that trade are too few" in err
+    assert "not computed: it takes 8 configurations that trade, and here are 2" in err
 
 
 def test_many_configurations_say_why_nothing_is_computed(run, monkeypatch):

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from chipwire.data.errors import BadParameter, OutputExists, WriteFailed
+from chipwire.data.errors import BadParameter, InputError, OutputExists, WriteFailed
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.collect import collect
 from chipwire.reports.exports import report_json, write_report
@@ -160,9 +160,10 @@ def test_a_full_disk_leaves_the_old_files_and_no_parts(report, tmp_path, monkeyp
 
 def test_a_file_in_place_of_the_folder_is_one_clear_line(report, tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(WriteFailed) as caught:
-        write_report(report, {"json"}, tmp_path / "out")
-    assert "\n" not in str(caught.value)
+    for out in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        with pytest.raises(InputError) as caught:
+            write_report(report, {"json"}, out)
+        assert str(caught.value) == f"{tmp_path / 'out'} is a file; --out names a folder"
 
 
 @pytest.mark.parametrize("formats", [{"pdf"}, set(), {"json", "../x"}])

@@ -53,6 +53,11 @@ FIRM = Fragility(Variant("none", "as it is", 0.5, 1.0), (Variant("costs", "costs
     [
         (luck(3.0, days=40), placebos(0), 100, "Believe nothing yet: 40 days"),
         (luck(3.0), placebos(0), 12, "Believe nothing yet: 12 closing trades"),
+        (luck(3.0), placebos(0), 1, "Believe nothing yet: 1 closing trade, too few"),
+        (luck(3.0), placebos(0), 0, "Believe nothing yet: no closing trades, too few"),
+        # None of 18 did as well, and p is 1 / 19 all the same.
+        (luck(3.0), placebos(0, 18), 100, "Believe nothing yet: 18 placebos, too few"),
+        (luck(3.0), placebos(0, 19), 100, "The news seems to have made this"),
         (luck(3.0), placebos(30), 100, "Do not believe that the news made this: mixed-up news did as well in 30 of 99"),
         (luck(0.3), placebos(0), 100, "The news may have mattered"),
         (luck(3.0), placebos(0), 100, "The news seems to have made this"),
@@ -95,12 +100,69 @@ def test_a_check_is_kept_with_its_run_and_repeats(made_world):
     first = CliRunner().invoke(cli, arguments)
     assert first.exit_code == 0, first.output
     run_id = json.loads(first.stdout)["run_id"]
-    assert "placebo, times mixed within issuer and quarter" in first.stderr
+    said = json.loads(first.stdout)["check"]
     with Warehouse.open(made_world) as opened:
         kept = run_check.stored_check(opened, run_id)
     assert kept["sentence"] in first.stderr
+    assert said == kept
     assert [len(test["values"]) for test in kept["placebos"]] == [8, 2, 2, 2]
     again = CliRunner().invoke(cli, arguments)
     assert again.stdout == first.stdout
     with Warehouse.open(made_world) as opened:
         assert opened.value("SELECT count(*) FROM validation WHERE subject = ?", [run_id]) == 1
+
+
+def backtest(path, *more, strategy="theme-momentum", end="2022-08-31"):
+    arguments = ["--db", str(path), "backtest", strategy, "--start", "2022-01-03", "--end", end, *more]
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_the_tables_show_what_was_found(made_world):
+    done = backtest(made_world, "--check", "--placebos", "8", "--engine", "columnar")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    with Warehouse.open(made_world) as opened:
+        kept = run_check.stored_check(opened, opened.value("SELECT run_id FROM run"))
+    test = kept["placebos"][0]
+    better = sum(value >= test["real"] for value in test["values"])
+    row = next(line for line in lines if line.startswith("times mixed within issuer and quarter"))
+    assert row.split()[-3:] == ["8", str(better), f"{(1 + better) / 9:.3f}"]
+    returns = [one["total_return"] for one in kept["fragility"]["variants"] if one["change"] == "costs"]
+    row = next(line for line in lines if line.startswith("costs x 0 to x 4"))
+    assert row.split()[6:9] == [f"{100 * min(returns):+.1f}%", f"{100 * max(returns):+.1f}%", "5"]
+
+
+def test_a_run_without_a_trade_has_no_placebos_and_no_tables(made_world):
+    done = backtest(made_world, "-p", "threshold=99", "--check", "--json", "--engine", "columnar")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["check"]["placebos"] == []
+    told = backtest(made_world, "-p", "threshold=99", "--check", "--engine", "columnar")
+    assert "Believe nothing yet: no closing trades" in told.stderr
+    assert "news mixed up" not in told.stdout
+
+
+def test_a_single_day_is_told_and_refused(made_world):
+    done = backtest(made_world, "--check", strategy="equal-weight", end="2022-01-03")
+    assert done.exit_code == 1
+    assert "Total return" in done.stdout
+    assert "has a single day" in done.stderr or "has a single day" in str(done.exception)
+
+
+def test_a_stopped_check_leaves_the_run_whole_and_told(made_world, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_check, "placebo_test", stop)
+    done = backtest(made_world, "--check", "--engine", "columnar")
+    assert done.exit_code != 0
+    assert "Total return" in done.stdout
+    with Warehouse.open(made_world) as opened:
+        metrics = json.loads(opened.value("SELECT metrics FROM run"))
+        assert metrics["n_fills"] == opened.value("SELECT count(*) FROM fill") > 0
+        assert opened.value("SELECT count(*) FROM validation") == 0
+
+
+def test_placebos_without_a_check_are_a_usage_error(made_world):
+    done = backtest(made_world, "--placebos", "5")
+    assert done.exit_code == 2
+    assert "goes with --check" in done.stderr

@@ -59,9 +59,14 @@ class Placebo:
     configurations: int
 
     @property
+    def as_good(self) -> int:
+        """Placebos at least as good as the real result."""
+        return sum(value >= self.real for value in self.values)
+
+    @property
     def p_value(self) -> float:
         """(1 + placebos at least as good) / (1 + placebos)."""
-        return (1 + sum(value >= self.real for value in self.values)) / (1 + len(self.values))
+        return (1 + self.as_good) / (1 + len(self.values))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chipwire.data.errors import DomainError
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import data_fingerprint, load_book
@@ -24,6 +25,8 @@ from chipwire.strategies.base import Strategy
 MANY, FEW = 1_000, 39
 """Placebos of the first kind: of strategies with a set-wise form, and of those asked decision by decision."""
 FEW_TRADES = 30
+FEW_PLACEBOS = 19
+"""With fewer no p-value can be as low as one in twenty."""
 _DIGITS = 6
 
 
@@ -35,8 +38,9 @@ class RunCheck:
     ----------
     luck : LuckReport
     placebos : tuple of Placebo
-        By kind, the one whose p-value counts first; empty for a strategy that reads no news.
+        By kind, the one whose p-value counts first; empty for a strategy that reads no news, or made no trade.
     fragility : Fragility
+    fills : int
     closing_trades : int
         Fills that realized a gain or a loss.
     sentence : str
@@ -46,6 +50,7 @@ class RunCheck:
     luck: LuckReport
     placebos: tuple[Placebo, ...]
     fragility: Fragility
+    fills: int
     closing_trades: int
     sentence: str
 
@@ -100,9 +105,14 @@ def check_run(
 
     Raises
     ------
+    DomainError
+        The run has a single day.
     ChipwireError
         What the strategy or the data does not allow.
     """
+    if int(warehouse.value("SELECT count(*) FROM equity WHERE run_id = ?", [run_id])) < 2:
+        raise DomainError(f"run {run_id} has a single day, and no check can tell anything of it; give a longer span")
+    fills = int(warehouse.value("SELECT count(*) FROM fill WHERE run_id = ?", [run_id]))
     count = placebos or (MANY if has_setwise(type(strategy)) else FEW)
 
     def load(given: Settings) -> Loaded:
@@ -113,14 +123,14 @@ def check_run(
 
     loaded = load(settings)
     tests: tuple[Placebo, ...] = ()
-    if loaded.book is not None:
+    if loaded.book is not None and fills:
         groups = issuer_groups(universe, sorted({name for name in loaded.issuers.values() if name is not None}))
         subject = Subject(type(strategy), [strategy.values], [settings], loaded, groups)
         tests = _placebos(subject, count, seed, on_progress)
     fragile = fragility(type(strategy), strategy.values, settings, loaded, load)
     luck = luck_of_run(warehouse, run_id, benchmark=benchmark)
     closing = int(warehouse.value("SELECT count(*) FROM fill WHERE run_id = ? AND realized <> 0", [run_id]))
-    found = RunCheck(luck, tests, fragile, closing, believe(luck, tests, fragile, closing))
+    found = RunCheck(luck, tests, fragile, fills, closing, believe(luck, tests, fragile, closing))
     store.store(warehouse, run_id, "check", found.as_json())
     return found
 
@@ -150,12 +160,15 @@ def believe(luck: LuckReport, placebos: Sequence[Placebo], fragile: Fragility, c
     when the deflated Sharpe ratio is above `CONFIDENCE` besides.
     """
     if luck.days < FEW_DAYS or closing_trades < FEW_TRADES:
-        few = f"{luck.days:,} days" if luck.days < FEW_DAYS else f"{closing_trades:,} closing trades"
-        return f"Believe nothing yet: {few} are too few to tell anything from luck."
+        few = _count(luck.days, "day") if luck.days < FEW_DAYS else _count(closing_trades, "closing trade")
+        return f"Believe nothing yet: {few}, too few to tell anything from luck."
     deflated = luck.deflated_sharpe
     if placebos:
         test = placebos[0]
-        said = f"mixed-up news did as well in {_as_good(test)} of {len(test.values):,} tries (p = {test.p_value:.2g})"
+        if len(test.values) < FEW_PLACEBOS:
+            few = _count(len(test.values), "placebo")
+            return f"Believe nothing yet: {few}, too few to tell anything; it takes {FEW_PLACEBOS} at least."
+        said = f"mixed-up news did as well in {test.as_good:,} of {len(test.values):,} tries (p = {test.p_value:.2g})"
         if test.p_value > 1 - CONFIDENCE:
             return f"Do not believe that the news made this: {said}.{_fragile(fragile)}"
         if not deflated >= CONFIDENCE:
@@ -172,8 +185,8 @@ def _stands(luck: LuckReport) -> str:
     return f"the Sharpe ratio {word} after {tried} ({luck.deflated_sharpe:.0%} sure that it is above luck)"
 
 
-def _as_good(test: Placebo) -> str:
-    return f"{sum(value >= test.real for value in test.values):,}"
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else f"no {what}s"
 
 
 def _fragile(found: Fragility) -> str:

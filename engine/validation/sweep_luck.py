@@ -96,7 +96,7 @@ def _overfitting(returns: Floats) -> tuple[dict[str, Any] | None, str]:
     days = len(returns)
     count = int((returns.std(axis=0) > 1e-15).sum())
     if count < LEAST_CONFIGURATIONS:
-        return None, f"{count} configurations that trade are too few, it takes {LEAST_CONFIGURATIONS}"
+        return None, f"it takes {LEAST_CONFIGURATIONS} configurations that trade, and here are {count}"
     fitting = (b for least, b in _BLOCKS if days >= least and math.comb(b, b // 2) * count <= _MOST_FIGURES)
     blocks = next(fitting, None)
     if blocks is None:
