@@ -60,7 +60,8 @@ def _placebos(found: RunCheck) -> list[dict[str, Any]]:
 
 
 def _variants(found: RunCheck) -> list[dict[str, Any]]:
-    rows = [{"total return when": "as it is", "lowest": percent(found.fragility.base.total_return)}]
+    base = percent(found.fragility.base.total_return)
+    rows: list[dict[str, Any]] = [{"total return when": "as it is", "lowest": base}]
     for change, label in CHANGES.items():
         own = [one for one in found.fragility.variants if one.change == change]
         traded = [one.total_return for one in own if math.isfinite(one.total_return)]

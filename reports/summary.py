@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chipwire.data.universe import Universe
@@ -93,7 +93,8 @@ def _nested(report: RunReport) -> dict[str, dict[str, float]]:
 
 def summarize(warehouse: Warehouse, run_id: str, universe: Universe) -> RunSummary:
     """Return the summary of a run; where the warehouse is writable its figures are stored with the run."""
-    found = RunSummary(collect(warehouse, run_id, universe, quality=False))
+    # What a check found is told beside the sentence, which is the same before and after it.
+    found = RunSummary(replace(collect(warehouse, run_id, universe, quality=False), check=None))
     if warehouse.writable:
         with warehouse.transaction():
             figures = json.dumps(found.report.metrics.as_json())
