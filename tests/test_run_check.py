@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from chipwire.cli import cli
+from chipwire.data.errors import BadTarget
 from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.validation import run_check, worlds
@@ -145,7 +146,7 @@ def test_a_single_day_is_told_and_refused(made_world):
     done = backtest(made_world, "--check", strategy="equal-weight", end="2022-01-03")
     assert done.exit_code == 1
     assert "Total return" in done.stdout
-    assert "has a single day" in done.stderr or "has a single day" in str(done.exception)
+    assert "has a single day" in str(done.exception)
 
 
 def test_a_stopped_check_leaves_the_run_whole_and_told(made_world, monkeypatch):
@@ -160,6 +161,18 @@ def test_a_stopped_check_leaves_the_run_whole_and_told(made_world, monkeypatch):
         metrics = json.loads(opened.value("SELECT metrics FROM run"))
         assert metrics["n_fills"] == opened.value("SELECT count(*) FROM fill") > 0
         assert opened.value("SELECT count(*) FROM validation") == 0
+
+
+def test_a_strategy_that_fails_on_mixed_up_news_is_told_apart_from_its_run(made_world, monkeypatch):
+    def fail(*_, **__):
+        raise BadTarget("theme-momentum", dt.datetime(2022, 2, 1), "RuntimeError: not my news")
+
+    monkeypatch.setattr(run_check, "placebo_test", fail)
+    done = backtest(made_world, "--check", "--engine", "columnar")
+    assert done.exit_code == 1
+    with Warehouse.open(made_world) as opened:
+        run_id = opened.value("SELECT run_id FROM run")
+    assert str(done.exception).startswith(f"run {run_id} is stored, but its check stopped on mixed-up news: strategy")
 
 
 def test_placebos_without_a_check_are_a_usage_error(made_world):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chipwire.data.errors import DomainError
+from chipwire.data.errors import BadTarget, DomainError
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import data_fingerprint, load_book
@@ -106,7 +106,7 @@ def check_run(
     Raises
     ------
     DomainError
-        The run has a single day.
+        The run has a single day, or the strategy fails on a placebo.
     ChipwireError
         What the strategy or the data does not allow.
     """
@@ -126,7 +126,10 @@ def check_run(
     if loaded.book is not None and fills:
         groups = issuer_groups(universe, sorted({name for name in loaded.issuers.values() if name is not None}))
         subject = Subject(type(strategy), [strategy.values], [settings], loaded, groups)
-        tests = _placebos(subject, count, seed, on_progress)
+        try:
+            tests = _placebos(subject, count, seed, on_progress)
+        except BadTarget as error:  # the run itself went well, which its reader has to know
+            raise DomainError(f"run {run_id} is stored, but its check stopped on mixed-up news: {error}") from error
     fragile = fragility(type(strategy), strategy.values, settings, loaded, load)
     luck = luck_of_run(warehouse, run_id, benchmark=benchmark)
     closing = int(warehouse.value("SELECT count(*) FROM fill WHERE run_id = ? AND realized <> 0", [run_id]))
