@@ -30,6 +30,9 @@ from chipwire.engine.records import Fill
 from chipwire.engine.rules import Codes, Flags, Reason
 from chipwire.engine.timeline import Step
 
+# Looked up once: a member of an enumeration takes a while to find.
+_NONE, _PARTICIPATION, _CASH = int(Reason.NONE), int(Reason.PARTICIPATION), int(Reason.CASH)
+
 
 @dataclass(frozen=True)
 class _Orders:
@@ -64,6 +67,7 @@ class BlockLedger:
         self._bought = [np.zeros_like(self._own[i]) if facts.locks else None for i, facts in enumerate(plan.facts)]
         # Whether a holding may be no multiple of its lot.
         self._odd = [_lots_grow(facts) for facts in plan.facts]
+        self._no_reason: list[Codes] = [np.zeros(own.shape, dtype=np.int8) for own in self._own]  # never written to
         self._now: Event | None = None
         self._equity_now: Floats | None = None
         self.uncovered: set[str] = set()
@@ -224,9 +228,12 @@ class BlockLedger:
                 slow = left if slow is None else slow | left
         reason = None
         if self._observer is not None:
-            reason = np.where(order > 0.0, facts.blocked_buy[session][:, None], facts.blocked_sell[session][:, None])
-            reason[(reason == Reason.NONE) & (live != order)] = Reason.PARTICIPATION
-            reason[filled != live] = Reason.CASH
+            reason = self._no_reason[event.venue]
+            if slow is not None or filled is not live or np.count_nonzero(live != order):
+                blocked_buy, blocked_sell = facts.blocked_buy[session][:, None], facts.blocked_sell[session][:, None]
+                reason = np.where(order > 0.0, blocked_buy, blocked_sell)
+                reason[(reason == _NONE) & (live != order)] = _PARTICIPATION
+                reason[filled != live] = _CASH
         lanes: NDArray[np.intp] = np.flatnonzero(slow) if slow is not None else np.zeros(0, dtype=np.intp)
         if len(lanes):
             filled = live.copy() if filled is live else filled

@@ -243,8 +243,9 @@ def _load_venue(
     calendar = auctions(mic, settings.start - timedelta(days=HISTORY_DAYS), settings.end)
     names = {"instruments": symbols, "interval": settings.interval}
     span = {**names, "start": calendar.session[0].item(), "end": settings.end}
-    bars = warehouse.arrow(load_sql("chipwire.engine", "bars.sql"), span).to_pydict()
-    starts_at = np.array(bars["starts_at"], dtype="datetime64[us]")
+    table = warehouse.arrow(load_sql("chipwire.engine", "bars.sql"), span)
+    bars = {name: table[name].to_pylist() for name in ("instrument", "adjustment")}
+    starts_at = table["starts_at"].to_numpy().astype("datetime64[us]")
     grid = fitting_grid(calendar, settings.interval, np.array(bars["instrument"]), starts_at)
     row = np.searchsorted(grid.starts_at, starts_at)
     column = np.array([symbols.index(symbol) for symbol in bars["instrument"]], dtype=np.int64)
@@ -255,7 +256,7 @@ def _load_venue(
     matrices = {}
     for name in ("open", "high", "low", "close", "volume"):
         matrix = np.full((len(grid), len(symbols)), np.nan)
-        values = np.array(bars[name], dtype=np.float64)
+        values = table[name].to_numpy().astype(np.float64)
         matrix[row[on_grid], column[on_grid]] = values[on_grid]
         matrices[name] = matrix
     for symbol in sorted({s for s, kind in zip(bars["instrument"], bars["adjustment"], strict=True) if kind != "none"}):
@@ -320,14 +321,14 @@ def _load_fx(
             "SELECT available_at, rate FROM fx_rate WHERE currency = ? AND available_at::DATE <= ? "
             "ORDER BY available_at, fixed_on",
             [currency, settings.end],
-        ).to_pydict()
-        if not rows["rate"] and needed != [settings.currency]:
+        )
+        if not len(rows) and needed != [settings.currency]:
             raise DomainError(
                 f"there is no FX rate for {currency}; ingest some with 'chipwire ingest fx PATH' or choose instruments "
                 f"in {settings.currency}"
             )
-        at[currency] = np.array(rows["available_at"], dtype="datetime64[us]")
-        rate[currency] = np.array(rows["rate"], dtype=np.float64)
+        at[currency] = rows["available_at"].to_numpy().astype("datetime64[us]")
+        rate[currency] = rows["rate"].to_numpy().astype(np.float64)
         digest.update(currency.encode() + at[currency].tobytes() + rate[currency].tobytes())
     return FxBook(settings.currency, at, rate)
 

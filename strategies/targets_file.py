@@ -206,8 +206,9 @@ def _csv(path: str) -> Iterator[tuple[str, list[str]]]:
         reader = csv.reader(lines, strict=True)
         try:
             for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield f"{path} line {reader.line_num}", [cell.strip() for cell in cells]
+                stripped = [cell.strip() for cell in cells]
+                if any(stripped):
+                    yield f"{path} line {reader.line_num}", stripped
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: it is not UTF-8 text; write it as csv in UTF-8, or as Parquet") from error
         except csv.Error as error:

@@ -171,6 +171,17 @@ def test_rows_outside_the_run_are_counted(both, tmp_path, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_class_made_from_it_that_decides_otherwise_is_asked(both, tmp_path, engine):
+    class Half(TargetsFile):
+        def decide(self, view):
+            return {name: weight / 2 for name, weight in super().decide(view).items()}
+
+    path = put(tmp_path, "date,instrument,weight\n2024-01-04,NVDA,0.5\n")
+    both.run(Half(path=path), settings(START, END), engine=engine)
+    assert both.warehouse.rows("SELECT instrument, weight FROM target") == [("NVDA", 0.25)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_file_without_a_row_for_the_run_is_refused(both, tmp_path, engine):
     for text in (
         "date,instrument,weight\n2031-01-06,NVDA,0.3\n",
