@@ -165,7 +165,7 @@ def test_a_stopped_check_leaves_the_run_whole_and_told(made_world, monkeypatch):
 
 def test_a_strategy_that_fails_on_mixed_up_news_is_told_apart_from_its_run(made_world, monkeypatch):
     def fail(*_, **__):
-        raise BadTarget("theme-momentum", dt.datetime(2022, 2, 1), "RuntimeError: not my news")
+        raise BadTarget("theme-momentum", dt.datetime(2022, 2, 1, tzinfo=dt.UTC), "RuntimeError: not my news")
 
     monkeypatch.setattr(run_check, "placebo_test", fail)
     done = backtest(made_world, "--check", "--engine", "columnar")
