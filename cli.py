@@ -354,9 +354,10 @@ def report(app: App, run: str, formats: str, out: Path, force: bool, strategy: s
     """
     from chipwire.reports.collect import collect
     from chipwire.reports.exports import Source, write_report
+    from chipwire.reports.page import bundle_ahead
 
     kinds = {word.strip() for word in formats.split(",") if word.strip()}
-    with app.open("report") as warehouse:
+    with bundle_ahead("html" in kinds), app.open("report") as warehouse:
         found = collect(warehouse, run, app.universe())
         source = Source(warehouse, app.universe(), app.universe_folder, strategy)
         written = write_report(found, kinds, out, force, source=source)

@@ -15,7 +15,7 @@ import pandas as pd
 import vl_convert
 
 from chipwire.data.warehouse import Warehouse
-from chipwire.engine.validation.run_check import stored_check
+from chipwire.engine.validation.store import stored_check
 from chipwire.reports.collect import resolve_run
 
 FOLDER = Path(__file__).parent

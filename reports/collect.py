@@ -21,7 +21,7 @@ from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.measures import drawdowns
 from chipwire.engine.settings import stored_settings
 from chipwire.engine.validation.luck import luck_of_run
-from chipwire.engine.validation.run_check import stored_check
+from chipwire.engine.validation.store import stored_check
 from chipwire.reports.attribution import attribute
 from chipwire.reports.benchmarks import Benchmark, value_benchmarks
 from chipwire.reports.metrics import Metrics, summary, with_capital

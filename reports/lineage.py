@@ -187,6 +187,8 @@ _WITH_REASON = ("abstained", "no_issuer", "not_filled")
 
 def by_headline(frame: pd.DataFrame) -> pd.DataFrame:
     """Return of each headline the row that got farthest, in the order of the frame."""
+    if frame["headline_id"].is_unique:
+        return frame
     rank = frame["fate"].map({fate: place for place, fate in enumerate(FATES)}).to_numpy()
     headline = pd.factorize(frame["headline_id"])[0]
     # Only numbers are put in order: a frame of all headlines is slow to move.

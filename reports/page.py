@@ -11,7 +11,10 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -130,9 +133,41 @@ def _script(names: tuple[str, ...]) -> str:
     return '"use strict";\n(() => {\n' + "\n".join(_asset(name) for name in names) + "})();\n"
 
 
+_ahead: list[subprocess.Popen[str]] = []
+
+
+@contextmanager
+def bundle_ahead(wanted: bool) -> Iterator[None]:
+    """Have Vega's bundle made in a process of its own meanwhile: it takes a second in which nothing else would run."""
+    program = "import sys; from chipwire.reports.page import made_bundle; sys.stdout.write(made_bundle())"
+    if wanted and sys.executable:
+        with suppress(OSError):  # then it is made where it is needed
+            _ahead.append(subprocess.Popen(  # noqa: S603 - our own program, no part of it from elsewhere
+                [sys.executable, "-P", "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, encoding="utf-8",
+            ))  # fmt: skip
+    try:
+        yield
+    finally:
+        while _ahead:  # nobody asked for it
+            process = _ahead.pop()
+            process.kill()
+            process.communicate()
+
+
 @cache
 def vega_bundle() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, of the version that altair writes for."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script: what `bundle_ahead` began, else made now."""
+    while _ahead:
+        process = _ahead.pop()
+        made, _ = process.communicate()
+        if process.returncode == 0 and made:
+            return made
+    return made_bundle()
+
+
+def made_bundle() -> str:
+    """Make the bundle, of the version that altair writes for."""
     import vl_convert
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=vegalite_version())

@@ -382,3 +382,20 @@ def test_only_divisions_that_tell_something_are_shown():
     assert found[0].columns == ["price", "costs"]
     assert found[0].sums == [2.0, 4.5, -2.5]
     assert [(line, bar) for line, bar, _, _ in found[0].rows] == [("line 0", (100, 100.0)), ("line 1", (64.5, 35.5))]
+
+
+def test_the_charts_program_made_ahead_is_the_same(monkeypatch):
+    from chipwire.reports import page
+
+    made = page.made_bundle()
+    with page.bundle_ahead(True):
+        (process,) = page._ahead
+        assert page.vega_bundle.__wrapped__() == made
+        assert process.returncode == 0
+    monkeypatch.setattr(page.sys, "executable", "/bin/false")
+    with page.bundle_ahead(True):
+        assert page.vega_bundle.__wrapped__() == made
+    with page.bundle_ahead(True):
+        (process,) = page._ahead
+    assert process.returncode is not None
+    assert not page._ahead

@@ -17,6 +17,7 @@ from chipwire.engine.validation import run_check, worlds
 from chipwire.engine.validation.fragility import Fragility, Variant
 from chipwire.engine.validation.luck import assess
 from chipwire.engine.validation.placebo import Placebo
+from chipwire.engine.validation.store import stored_check
 from chipwire.engine.validation.trials import Trials
 
 
@@ -103,7 +104,7 @@ def test_a_check_is_kept_with_its_run_and_repeats(made_world):
     run_id = json.loads(first.stdout)["run_id"]
     said = json.loads(first.stdout)["check"]
     with Warehouse.open(made_world) as opened:
-        kept = run_check.stored_check(opened, run_id)
+        kept = stored_check(opened, run_id)
     assert kept["sentence"] in first.stderr
     assert said == kept
     assert [len(test["values"]) for test in kept["placebos"]] == [8, 2, 2, 2]
@@ -123,7 +124,7 @@ def test_the_tables_show_what_was_found(made_world):
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     with Warehouse.open(made_world) as opened:
-        kept = run_check.stored_check(opened, opened.value("SELECT run_id FROM run"))
+        kept = stored_check(opened, opened.value("SELECT run_id FROM run"))
     test = kept["placebos"][0]
     better = sum(value >= test["real"] for value in test["values"])
     row = next(line for line in lines if line.startswith("times mixed within issuer and quarter"))

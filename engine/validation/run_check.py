@@ -213,8 +213,3 @@ def _variant(one: Variant) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def stored_check(warehouse: Warehouse, run_id: str) -> dict[str, Any] | None:
-    """Return what the last check of a run found, as `RunCheck.as_json` gives it; None where it has none."""
-    return store.latest(warehouse, run_id, "check")

@@ -50,3 +50,8 @@ def payloads(warehouse: Warehouse, kind: str) -> list[dict[str, Any]]:
     """Return the payloads of all validations of a kind, the first made first."""
     rows = warehouse.rows("SELECT payload FROM validation WHERE kind = ? ORDER BY validation_no", [kind])
     return [dict(json.loads(text)) for (text,) in rows]
+
+
+def stored_check(warehouse: Warehouse, run_id: str) -> dict[str, Any] | None:
+    """Return the last check of a run, as `chipwire.engine.validation.run_check.RunCheck.as_json` gives it, or None."""
+    return latest(warehouse, run_id, "check")
