@@ -31,7 +31,7 @@ _SYNONYMS = {
     "neutral": "neutral", "neu": "neutral", "none": "neutral",
     "positive": "positive", "pos": "positive", "bullish": "positive",
 }  # fmt: skip
-ALLOWED_SUFFIXES = {".json", ".txt", ".safetensors", ".onnx", ".model", ".md"}
+ALLOWED_SUFFIXES = {".json", ".txt", ".tsv", ".safetensors", ".onnx", ".model", ".md"}
 MAX_CONFIG_BYTES = 1 << 20
 SELFTEST = (
     ("Nvidia shares soar after record profit beats all estimates", "Nvidia", "positive"),

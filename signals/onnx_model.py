@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import BadModel
+from chipwire.signals.gloss import load_gloss
 from chipwire.signals.masking import Span
 from chipwire.signals.models import (
     DIRECTIONS,
@@ -92,6 +93,7 @@ class OnnxModel:
             raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
             raise BadModel(str(folder), said(error)) from error
+        self._gloss = load_gloss(folder)
         # A literal "[SEP]" in a headline is text, not a separator.
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
@@ -112,6 +114,9 @@ class OnnxModel:
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:
         """Return the graph's outputs by name, in the order of the items and of their targets."""
+        if self._gloss is not None:
+            read = [self._gloss.read(item.text, item.targets) for item in items]
+            items = [Item(text, item.language, targets) for item, (text, targets) in zip(items, read, strict=True)]
         encodings = self._tokenizer.encode_batch([item.text for item in items]) if items else []
         sizes = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
         widths = np.minimum(-(-sizes // self.width_step) * self.width_step, self._max_tokens)

@@ -1,9 +1,9 @@
-"""Train, export and describe the embedded reading models: ``python -m chipwire.signals.train``.
+"""Train, export and describe the embedded reading model: ``python -m chipwire.signals.train``.
 
-One model per language, each an encoder with the heads of `chipwire.signals.train_network`: English from a published
-small sentence encoder, Chinese from one that is pretrained here on unlabelled titles. Both are fine-tuned on our own
-labelled headlines and frames, English on public entity-level sets too, and become folders with an 8-bit ONNX graph,
-its tokenizer and ``model.json``. Needs the extra ``[train]`` (torch, transformers, onnx).
+A published small sentence encoder with the heads of `chipwire.signals.train_network` is fine-tuned on our own labelled
+headlines and frames and on public entity-level sets. It knows English; Chinese reaches it through a glossary. The
+result is a folder with an 8-bit ONNX graph, its tokenizer, the glossary and ``model.json``. Needs the extra ``[train]``
+(torch, transformers, onnx).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from chipwire.data.errors import ChipwireError
 from chipwire.data.universe import load_universe
 from chipwire.signals import train_data
+from chipwire.signals.gloss import FILE, Gloss, load_gloss
 from chipwire.signals.models import load_model
 from chipwire.signals.onnx_model import FORMAT, OnnxModel, feed_of
 from chipwire.signals.themes import THEMES
@@ -33,9 +35,9 @@ from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import (
     DIRECTIONS,
     EVENTS,
-    FILES,
     Text,
     drop_near,
+    glossed,
     load_rows,
     masked,
     own_texts,
@@ -45,19 +47,17 @@ from chipwire.signals.train_domain import (
 from chipwire.signals.train_eval import fit_temperature
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
+from chipwire.signals.train_headlines import load_headlines
 from chipwire.signals.train_loop import Recipe, fit, teacher_of
 from chipwire.signals.train_network import MAX_TOKENS, build_network, load_tokenizer
 
-BASES: Final = {
-    "en": {
-        "name": "sentence-transformers/all-MiniLM-L6-v2",
-        "licence": "Apache-2.0",
-        "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        "training_cutoff": "2021-08-30",
-    },
-    "zh": {"name": "trained here on unlabelled trending titles", "licence": "MIT", "training_cutoff": "2025-12-31"},
+BASE: Final = {
+    "name": "sentence-transformers/all-MiniLM-L6-v2",
+    "licence": "Apache-2.0",
+    "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "training_cutoff": "2021-08-30",
 }
-"""The encoders; the English one's cut-off is the day of its release."""
+"""The encoder; its cut-off is the day of its release."""
 
 PUBLIC: Final = (
     {"name": "sentfin", "title": "SEntFiN 1.0", "licence": "MIT", "cutoff": "2022-03-08"},
@@ -65,87 +65,109 @@ PUBLIC: Final = (
 )
 """Data sets with the day after which they hold nothing: their publication, or the end of its year."""
 
+LANGUAGES: Final = ("en", "zh")
+
 OWN_CUTOFF: Final = "2026-11-21"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
 
-RECIPES: Final = {
-    "en": Recipe(epochs=5, rate=2e-4, own_repeats=2, frame_repeats=2),
-    "zh": Recipe(epochs=7, rate=4e-4, own_repeats=2, frame_repeats=3),
-}
-
-SELFTEST: Final = {
-    "en": (
-        ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
-        ("Intel slumps after cutting its full-year outlook", "Intel", "negative"),
-        ("AMD wins a huge accelerator order from a cloud giant", "AMD", "positive"),
-        ("Washington adds SMIC to its trade blacklist", "SMIC", "negative"),
-    ),
-    "zh": (
-        ("寒武纪三季度净利润大增", "寒武纪", "positive"),
-        ("美国将中芯国际列入实体清单", "中芯国际", "negative"),
-    ),
-}
+SELFTEST: Final = (
+    ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
+    ("Intel slumps after cutting its full-year outlook", "Intel", "negative"),
+    ("AMD wins a huge accelerator order from a cloud giant", "AMD", "positive"),
+    ("Washington adds SMIC to its trade blacklist", "SMIC", "negative"),
+    ("寒武纪三季度净利润大增", "寒武纪", "positive"),
+    ("美国将中芯国际列入实体清单", "中芯国际", "negative"),
+)
 """Headlines that any usable model reads rightly; they are read whenever the model is loaded."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The texts of one language, by split, and what was left out."""
+    """The texts, by split where they have one, and what was left out.
+
+    Attributes
+    ----------
+    headlines : list of Text
+        For training only, like the frames; those near to a validation or test wording are not among them.
+    """
 
     own: Mapping[str, list[Text]]
     public: Mapping[str, list[Text]]
+    headlines: list[Text]
     frames: list[Frame]
     counts: dict[str, int]
 
+    @property
+    def held(self) -> list[Text]:
+        """Our own texts for validation and test: nothing that is trained on may come near them."""
+        return [text for split in ("validation", "test") for text in self.own[split]]
 
-def gather(language: str, folder: Path) -> Data:
-    """Read all texts of a language; frames too near to a validation or test wording are left out."""
-    rows = load_rows([name for name in FILES if name.startswith(language)])
+
+def gather(folder: Path) -> Data:
+    """Read all texts."""
+    rows = load_rows()
     splits = split_groups(rows)
     texts = own_texts(rows)
     own = {split: [text for text in texts if splits[text.group] == split] for split in train_data.SPLITS}
-    counts: dict[str, int] = {f"own rows: {split}": 0 for split in train_data.SPLITS}
-    for row in rows:
-        counts[f"own rows: {splits[row.group]}"] += 1
-    public: dict[str, list[Text]] = {split: [] for split in train_data.SPLITS}
-    if language == "en":
-        corpus = train_data.load_corpus(folder)
-        counts |= {f"dropped: {reason}": count for reason, count in corpus.dropped.items()}
-        parts = train_data.split_corpus(corpus.examples)
-        used = {item["name"] for item in PUBLIC}
-        public = {split: public_texts(row for row in parts[split] if row.source in used) for split in parts}
-        counts |= {f"public rows: {name}": n for name, n in Counter(row.source for row in corpus.examples).items()}
-    frames = load_frames(language)
-    counts["frames"] = len(frames)
-    return Data(own, public, frames, counts)
+    counts: dict[str, int] = {}
+    for language in LANGUAGES:
+        for split in train_data.SPLITS:
+            found = sum(row.language == language and splits[row.group] == split for row in rows)
+            counts[f"own rows, {language}: {split}"] = found
+    corpus = train_data.load_corpus(folder)
+    counts |= {f"dropped: {reason}": count for reason, count in corpus.dropped.items()}
+    parts = train_data.split_corpus(corpus.examples)
+    public = {split: public_texts(parts[split]) for split in parts}
+    counts |= {f"public rows: {name}": n for name, n in Counter(row.source for row in corpus.examples).items()}
+    frames = [frame for language in LANGUAGES for frame in load_frames(language)]
+    headlines = load_headlines()
+    for language in LANGUAGES:
+        counts[f"frames, {language}"] = sum(frame.language == language for frame in frames)
+        counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
+    kept = drop_near(headlines, [text for split in ("validation", "test") for text in own[split]])
+    counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
+    return Data(own, public, kept, frames, counts)
 
 
-def epoch_texts(data: Data, recipe: Recipe, grower: Grower, rng: np.random.Generator) -> list[Text]:
-    """Return the texts of one epoch: own, public and freshly grown ones, a share of them masked."""
-    held = [text for split in ("validation", "test") for text in data.own[split]]
-    grown = drop_near(grower.grow(data.frames, recipe.frame_repeats), held)
-    texts = [*(data.own["train"] * recipe.own_repeats), *grown, *data.public["train"]]
+def epoch_texts(
+    data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator
+) -> list[Text]:
+    """Return the texts of one epoch: own, public and freshly grown ones, a share of them masked, Chinese glossed."""
+    texts = list(data.public["train"])
+    if not recipe.public_only:
+        grown = [
+            text
+            for language, grower in growers.items()
+            for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
+        ]
+        texts += [*([*data.own["train"], *data.headlines] * recipe.own_repeats), *drop_near(grown, data.held)]
     return [
-        masked(text, int(rng.integers(len(text.targets))))
-        if text.targets and rng.random() < recipe.masked_share
-        else text
+        glossed(
+            masked(text, int(rng.integers(len(text.targets))))
+            if text.targets and rng.random() < recipe.masked_share
+            else text,
+            gloss,
+        )
         for text in texts
     ]
 
 
-def train(language: str, base: Path, data: Data, recipe: Recipe, seed: int) -> Any:
+def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int) -> Any:
     """Return a trained network; all chance comes from `seed`."""
     rng = np.random.default_rng(seed)
-    grower = Grower(load_universe(), language, rng)
+    growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
     network = build_network(base)
     tokenizer = load_tokenizer(base)
-    teacher = teacher_of(language, base, [*data.own["train"], *data.public["train"]])
-    fit(network, tokenizer, lambda: epoch_texts(data, recipe, grower, rng), teacher, recipe, seed)
+    known = [glossed(text, gloss) for text in (*data.own["train"], *data.headlines, *data.public["train"])]
+    fit(
+        network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng), teacher_of(base, known), recipe,
+        seed,
+    )  # fmt: skip
     return network
 
 
-def export(language: str, network: Any, base: Path, data: Data, out: Path, facts: dict[str, Any]) -> None:
-    """Write the folder of a trained network: graph, tokenizer, description with temperatures.
+def export(network: Any, base: Path, data: Data, gloss_file: Path, out: Path, facts: dict[str, Any]) -> None:
+    """Write the folder of a trained network: graph, tokenizer, glossary, description with temperatures.
 
     Raises
     ------
@@ -156,12 +178,14 @@ def export(language: str, network: Any, base: Path, data: Data, out: Path, facts
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
     weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    ranges = activation_ranges(network, _feeds(tokenizer, calibration))
+    gloss = load_gloss(gloss_file.parent)
+    ranges = activation_ranges(network, _feeds(tokenizer, [glossed(text, gloss) for text in calibration]))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
         tokenizer.save(str(made / "tokenizer.json"), pretty=False)
+        shutil.copyfile(gloss_file, made / gloss_file.name)
         write_graph(weights, config, ranges, made / "model.onnx", MAX_TOKENS)
         _describe(made, facts)
         validation = data.own["validation"] + [t for t in data.public["validation"] if t.source == "sentfin"][:500]
@@ -207,26 +231,29 @@ def _two(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.zeros_like(logits), logits], axis=1)
 
 
-def describe(language: str, base: Path, data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
+def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return the facts that ``model.json`` states."""
-    cutoffs = [str(BASES[language]["training_cutoff"]), OWN_CUTOFF]
+    cutoffs = [str(BASE["training_cutoff"]), *(str(item["cutoff"]) for item in PUBLIC)]
     return {
         "format": FORMAT,
-        "name": f"chipwire-reader-{language}",
-        "version": "2",
-        "languages": [language],
+        "name": "chipwire-reader",
+        "version": "3",
+        "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
         "themes": list(THEMES),
         "events": list(EVENTS),
         "max_tokens": MAX_TOKENS,
-        "base": BASES[language],
-        "training_cutoff": max([*cutoffs, *(str(item["cutoff"]) for item in PUBLIC if language == "en")]),
-        "public_data": [dict(item) for item in PUBLIC] if language == "en" else [],
+        "base": BASE,
+        "training_cutoff": max([*cutoffs, *([] if recipe.public_only else [OWN_CUTOFF])]),
+        "public_data": [dict(item) for item in PUBLIC],
         "counts": data.counts,
         "recipe": asdict(recipe),
         "seed": seed,
-        "selftest": [{"headline": text, "target": name, "label": label} for text, name, label in SELFTEST[language]],
+        "selftest": [
+            {"headline": text, "target": name, "label": label}
+            for text, name, label in (SELFTEST[:1] if recipe.public_only else SELFTEST)
+        ],
     }
 
 
@@ -235,53 +262,51 @@ def _describe(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def check_base(base: Path) -> None:
-    """Raise `ChipwireError` unless the folder holds the English encoder whose facts `BASES` states."""
+    """Raise `ChipwireError` unless the folder holds the encoder whose facts `BASE` states."""
     weights = base / "model.safetensors"
     if not weights.is_file():
-        raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASES['en']['name']}")
+        raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASE['name']}")
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != (asked := str(BASES["en"]["sha256"])):
+    if found != (asked := str(BASE["sha256"])):
         raise ChipwireError(
-            f"{weights} has sha256 {found[:12]}..., not {asked[:12]}... of {BASES['en']['name']}; "
-            "for another encoder, change BASES in chipwire/signals/train.py with its licence and cut-off"
+            f"{weights} has sha256 {found[:12]}..., not {asked[:12]}... of {BASE['name']}; "
+            "for another encoder, change BASE in chipwire/signals/train.py with its licence and cut-off"
         )
 
 
-def build(language: str, folder: Path, base: Path, out: Path, seed: int) -> dict[str, Any]:
-    """Train one language's model from data and write its folder; return the facts of ``model.json``."""
+def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Train the model from data and write its folder; return the facts of ``model.json``."""
     import torch
 
     torch.set_num_threads(2)
     torch.manual_seed(seed)
-    recipe = RECIPES[language]
-    data = gather(language, folder)
-    network = train(language, base, data, recipe, seed)
-    facts = describe(language, base, data, recipe, seed)
-    export(language, network, base, data, out, facts)
+    gloss = load_gloss(gloss_file.parent)
+    if gloss is None:
+        raise ChipwireError(f"{gloss_file} does not exist; --gloss names the glossary, a file {gloss_file.name}")
+    data = gather(folder)
+    network = train(base, data, recipe, gloss, seed)
+    facts = describe(data, recipe, seed)
+    export(network, base, data, gloss_file, out, facts)
     return facts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m chipwire.signals.train", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets and the titles")
-    parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASES['en']['name']}")
-    parser.add_argument("--zh-base", type=Path, required=True, help="folder of the Chinese encoder; made when missing")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the models to")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets")
+    parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASE['name']}")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
-    parser.add_argument("--language", choices=("en", "zh"), help="train only this one")
+    parser.add_argument(
+        "--public-only", action="store_true", help="leave our own headlines out: the baseline of the evaluation"
+    )
     options = parser.parse_args(arguments)
     try:
         check_base(options.base)
-        if not (options.zh_base / "model.safetensors").exists() and options.language != "en":
-            from chipwire.signals.train_pretrain import pretrain, read_titles
-
-            titles = read_titles(options.data / "weibo_titles_zh_unlabelled.txt.gz", 400_000, 1)
-            pretrain(titles, options.zh_base)
-        for language in (options.language,) if options.language else ("en", "zh"):
-            base = options.base if language == "en" else options.zh_base
-            build(language, options.data, base, options.out / language, options.seed)
+        with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
+            recipe = Recipe(public_only=options.public_only)
+            build(options.data, options.base, gloss_file, options.out, recipe, options.seed)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -12,11 +12,12 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final
 
 from chipwire.data.universe import Universe, load_universe
+from chipwire.signals.gloss import Gloss
 from chipwire.signals.linking import Linker
 from chipwire.signals.masking import Span, mask_names
 from chipwire.signals.themes import THEMES
@@ -231,6 +232,13 @@ def masked(text: Text, number: int) -> Text:
         words, text.language, (Target(target.issuer, spans, target.label, target.relevance),), (), text.themes,
         text.event, text.direction, text.source, text.group, text.original,
     )  # fmt: skip
+
+
+def glossed(text: Text, gloss: Gloss) -> Text:
+    """Return the text as the encoder reads it: with its Chinese words glossed."""
+    words, places = gloss.read(text.text, [target.spans for target in text.targets])
+    targets = tuple(replace(target, spans=spans) for target, spans in zip(text.targets, places, strict=True))
+    return replace(text, text=words, targets=targets, others=(), wording=text.original)
 
 
 def drop_near(texts: Sequence[Text], held: Sequence[Text]) -> list[Text]:

@@ -6,7 +6,6 @@ rounding changes little (B. Jacob et al., CVPR 2018, quantisation-aware training
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.signals.onnx_model import feed_of
-from chipwire.signals.train_domain import Text, pieces
+from chipwire.signals.train_domain import Text
 from chipwire.signals.train_export import WEIGHT_LIMIT, activation_ranges, smoothing
-from chipwire.signals.train_network import EMBEDDING, load_tokenizer, loss_of, wanted_of
+from chipwire.signals.train_network import load_tokenizer, loss_of, wanted_of
 
 Vectors = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; the defaults and `chipwire.signals.train.RECIPES` made the embedded models.
+    """How a model is trained; the defaults made the embedded one.
 
     Attributes
     ----------
@@ -40,9 +39,11 @@ class Recipe:
         Share of the texts whose names are masked, drawn anew in each epoch.
     own_repeats, frame_repeats : int
         How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
+    public_only : bool
+        Whether our own headlines and frames are left out.
     """
 
-    epochs: int = 6
+    epochs: int = 5
     batch_size: int = 32
     rate: float = 2e-4
     head_rate: float = 1e-3
@@ -51,7 +52,8 @@ class Recipe:
     rounded_share: float = 0.25
     masked_share: float = 0.3
     own_repeats: int = 2
-    frame_repeats: int = 4
+    frame_repeats: int = 2
+    public_only: bool = False
 
 
 def fit(
@@ -169,37 +171,29 @@ def _round_no_more(network: Any) -> None:
         vars(module).pop("forward", None)
 
 
-def teacher_of(language: str, base: Path, texts: Sequence[Text]) -> dict[str, NDArray[np.float32]]:
-    """Return a vector of length 1 for each text, keyed by its original wording.
+def teacher_of(base: Path, texts: Sequence[Text]) -> dict[str, NDArray[np.float32]]:
+    """Return what the published sentence encoder says of each text before fine-tuning, by its original wording.
 
-    English: what the published sentence encoder says before fine-tuning. Chinese, which has no such encoder: random
-    projections of the pairs of characters, so that wordings in common make texts alike.
+    Returns
+    -------
+    dict of str to float32 array
+        Vectors of length 1.
     """
-    if language == "zh":
-        return {text.text: _projected(pieces(text.text, "zh")) for text in texts}
     import torch
     from transformers import BertModel
 
     encoder: Any = BertModel.from_pretrained(base, add_pooling_layer=False, use_safetensors=True)
     encoder.eval()
     tokenizer = load_tokenizer(base)
-    words = sorted({text.text for text in texts}, key=len)
+    texts = sorted({text.original: text for text in texts}.values(), key=lambda text: len(text.text))
     found: dict[str, NDArray[np.float32]] = {}
-    for start in range(0, len(words), 64):
-        part = words[start : start + 64]
-        feed = feed_of(tokenizer.encode_batch(part), [[] for _ in part])
+    for start in range(0, len(texts), 64):
+        part = texts[start : start + 64]
+        feed = feed_of(tokenizer.encode_batch([text.text for text in part]), [[] for _ in part])
         mask = torch.from_numpy(feed["attention_mask"])[: len(part)]
         ids = torch.from_numpy(feed["input_ids"])[: len(part)]
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        pooled = (hidden * mask.unsqueeze(-1)).sum(1)
-        found |= dict(zip(part, torch.nn.functional.normalize(pooled, dim=1).numpy(), strict=True))
+        pooled = torch.nn.functional.normalize((hidden * mask.unsqueeze(-1)).sum(1), dim=1).numpy()
+        found |= {text.original: vector for text, vector in zip(part, pooled, strict=True)}
     return found
-
-
-def _projected(found: frozenset[str]) -> NDArray[np.float32]:
-    total = np.zeros(EMBEDDING)
-    for piece in sorted(found):
-        seed = int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "big")
-        total += np.random.default_rng(seed).standard_normal(EMBEDDING)
-    return (total / max(float(np.linalg.norm(total)), 1e-9)).astype(np.float32)

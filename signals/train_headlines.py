@@ -1,0 +1,84 @@
+"""Headlines that are for training only, one line each with the labels of all issuers that it moves.
+
+Their files (``headlines_*.csv``) are written like those of `chipwire.signals.train_domain`, but a line is a headline
+and not a (headline, issuer), and it states the event's direction. They are never validated or tested on; one that is
+near to a validation or test wording is left out of the training.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Mapping
+from importlib import resources
+from typing import Final
+
+from chipwire.data.universe import Universe, load_universe
+from chipwire.signals.exposure import infer_direction
+from chipwire.signals.linking import Linker
+from chipwire.signals.themes import THEMES
+from chipwire.signals.train_data import LABELS
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
+
+COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
+
+
+def load_headlines(universe: Universe | None = None) -> list[Text]:
+    """Return the headlines of all files, by name of the file, in its order.
+
+    Raises
+    ------
+    ValueError
+        A line is not of the form; the message names file, line and what is wrong.
+    """
+    universe = universe or load_universe()
+    linker = Linker(universe)
+    folder = resources.files("chipwire.signals.training")
+    texts = []
+    for file in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("headlines_")):
+        reader = csv.DictReader(folder.joinpath(file).read_text("utf-8").splitlines(), strict=True)
+        for record in reader:
+            try:
+                texts.append(parse_headline(record, linker, universe))
+            except ValueError as error:
+                raise ValueError(f"{file} line {reader.line_num}: {error}") from error
+    return texts
+
+
+def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe) -> Text:
+    """Return a headline from its cells; issuers that it does not name stand for the event's direction only.
+
+    What the labels say of the direction, by the exposure table, goes before the writer's word for it.
+
+    Raises
+    ------
+    ValueError
+        An issuer, label, theme, event, direction or relevance is unknown, or an issuer that is named has no label.
+    """
+    text = unicodedata.normalize("NFKC", record["headline"]).strip()
+    pairs = [part.partition("=") for part in record["labels"].split(";") if part]
+    labels = {issuer: LABELS.index(label) for issuer, _, label in pairs}
+    hits = linker.find(text)
+    named = dict.fromkeys(hit.issuer for hit in hits)
+    if strange := sorted(set(labels) - set(universe.issuers)):
+        raise ValueError(f"unknown issuer {strange[0]}")
+    if bare := sorted(set(named) - set(labels)):
+        raise ValueError(f"{bare[0]} is named but not labelled")
+    themes = set(filter(None, record["themes"].split(";")))
+    if themes - set(THEMES) or record["relevance"] not in ("high", "low"):
+        raise ValueError(f"unknown theme or relevance in {record['themes']!r}, {record['relevance']!r}")
+    high = record["relevance"] == "high"
+    said = infer_direction(record["event"], text, named, {issuer: LABELS[label] for issuer, label in labels.items()})
+    neutral = LABELS.index("neutral")
+    targets = tuple(
+        Target(
+            issuer, tuple((hit.start, hit.end) for hit in hits if hit.issuer == issuer), labels[issuer],
+            float(high and labels[issuer] != neutral) if len(named) > 1 else float(high),
+        )
+        for issuer in named
+    )  # fmt: skip
+    return Text(
+        text, record["language"], targets, tuple((hit.start, hit.end) for hit in hits),
+        tuple(float(theme in themes) for theme in THEMES), EVENTS.index(record["event"]),
+        DIRECTIONS.index(said or record["direction"]), "own", record["group"],
+    )  # fmt: skip
