@@ -58,6 +58,7 @@ from chipwire.data.errors import UnknownName, UnreadableInput
 from chipwire.data.universe import Universe, load_universe
 
 Direction = Literal["for", "against"]
+Three = tuple[float, float, float]
 
 EVENTS = (
     "chip_sale_ban", "tool_ban", "entity_listing", "relaxation", "procurement", "state_funding", "model_launch",
@@ -74,6 +75,9 @@ LEAST_EVENT = 0.03
 
 LEAST_MOVED = 0.08
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
+
+SEEN = 0.5
+"""Share of what the model sees of issuers that are not named, beside what the table says of them."""
 
 LEAST_LEAN = 0.2
 """Least part of it that up and down must differ by: under it the sign is a coin."""
@@ -146,10 +150,24 @@ class ExposureReading:
 
     issuer: str
     value: float
-    probabilities: tuple[float, float, float]
+    probabilities: Three
     event: str
     reason: str
     relevance: float
+
+
+@dataclass(frozen=True)
+class _Why:
+    """The row by which an event, in its direction (`way`: +1 for, -1 against), moves an issuer, and how likely."""
+
+    part: float
+    event: str
+    row: Exposure
+    way: int
+
+    @property
+    def reason(self) -> str:
+        return self.row.reason if self.way > 0 else f"averted or undone: {self.row.reason}"
 
 
 class ExposureTable:
@@ -177,10 +195,11 @@ class ExposureTable:
     def read(
         self,
         title: str,
-        named: Collection[str] | Mapping[str, tuple[float, float, float]],
+        named: Collection[str] | Mapping[str, Three],
         events: Mapping[str, float],
-        direction: tuple[float, float, float],
+        direction: Three,
         on: date | None = None,
+        seen: Mapping[str, Three] | None = None,
     ) -> list[ExposureReading]:
         """Return how the event moves the issuers that the headline does not name.
 
@@ -202,6 +221,10 @@ class ExposureTable:
             P(for), P(none), P(against); they sum to 1.
         on : date, optional
             Day of the headline; rows that hold from a later day do not count. None: undated, all rows count.
+        seen : mapping of str to three floats, optional
+            What the model sees of issuers that are not named: P(down), P(not moved), P(up) of each. It is mixed half
+            and half with what the table says, and where the words of no row's subject occur, it stands for them: the
+            likeliest event's row for the issuer then gives the reason, or there is no reading.
 
         Returns
         -------
@@ -209,31 +232,54 @@ class ExposureTable:
             By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``).
         """
         up, down = dict.fromkeys(self._roles, 0.0), dict.fromkeys(self._roles, 0.0)
-        best: dict[tuple[str, int], tuple[float, str, Exposure, int]] = {}
-        for event, way, share in self._weighed(title, named, events, direction):
+        best: dict[tuple[str, int], _Why] = {}
+        weighed = self._weighed(title, named, events, direction)
+        for event, way, share in weighed:
             for issuer, row in self.moved(event, title, named, on).items():
                 sign, part = row.sign * way, share * row.weight
                 (up if sign > 0 else down)[issuer] += part
-                best[issuer, sign] = max(
-                    best.get((issuer, sign), (0.0, "", row, 0)), (part, event, row, way), key=_first
-                )
+                if (issuer, sign) not in best or part > best[issuer, sign].part:
+                    best[issuer, sign] = _Why(part, event, row, way)
         readings = []
-        for issuer in sorted(self._roles):
-            value, moved = up[issuer] - down[issuer], up[issuer] + down[issuer]
+        for issuer in sorted(self._roles.keys() - set(named)):
+            p_up, p_down = up[issuer], down[issuer]
+            if seen is not None and issuer in seen:
+                below, _, above = seen[issuer]
+                p_up, p_down = (1 - SEEN) * p_up + SEEN * above, (1 - SEEN) * p_down + SEEN * below
+            value, moved = p_up - p_down, p_up + p_down
             if moved < LEAST_MOVED or abs(value) < LEAST_LEAN * moved:
                 continue
-            _, event, row, way = best[issuer, 1 if value > 0 else -1]
-            reason = row.reason if way > 0 else f"averted or undone: {row.reason}"
-            probabilities = (down[issuer], max(0.0, 1.0 - moved), up[issuer])
-            readings.append(ExposureReading(issuer, value, probabilities, event, reason, row.weight))
+            sign = 1 if value > 0 else -1
+            why = best.get((issuer, sign)) or self._unsaid(issuer, sign, weighed, title, named, on)
+            if why is None:
+                continue
+            probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
+            readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
         return readings
+
+    def _unsaid(
+        self,
+        issuer: str,
+        sign: int,
+        weighed: list[tuple[str, int, float]],
+        title: str,
+        named: Collection[str],
+        on: date | None,
+    ) -> _Why | None:
+        """Return the likeliest way in which an issuer is moved by `sign`, whatever words the title has for it."""
+        ways: list[_Why] = []
+        for event, way, share in weighed:
+            rows = self._applicable(event, title, named, on, literally=False)
+            if (row := self._row(issuer, [row for row in rows if row.sign * way == sign])) is not None:
+                ways.append(_Why(share * row.weight, event, row, way))
+        return max(ways, key=lambda why: why.part, default=None)
 
     def _weighed(
         self,
         title: str,
         named: Collection[str],
         events: Mapping[str, float],
-        direction: tuple[float, float, float],
+        direction: Three,
     ) -> list[tuple[str, int, float]]:
         """Return (event, +1 for or -1 against, weight); the weights and that of nothing happening sum to 1."""
         p_for, p_none, p_against = direction
@@ -277,13 +323,17 @@ class ExposureTable:
         row = self._row(issuer, self._applicable(event, title, set(named) - {issuer}, None))
         return row if row is not None and row.sign else None
 
-    def _applicable(self, event: str, title: str, named: Collection[str], on: date | None) -> list[Exposure]:
+    def _applicable(
+        self, event: str, title: str, named: Collection[str], on: date | None, *, literally: bool = True
+    ) -> list[Exposure]:
         actors = {"*"}.union(*(self._roles.get(issuer, frozenset()) for issuer in named)) if named else {"*", "none"}
         text = _Title(title)
         return [
             row
             for row in self._by_event.get(event, [])
-            if row.actor in actors and (on is None or row.valid_from <= on) and row.speaks_of(text)
+            if row.actor in actors
+            and (on is None or row.valid_from <= on)
+            and (row.speaks_of(text) if literally else not any(map(text.has, row.excludes)))
         ]
 
     def _row(self, issuer: str, rows: list[Exposure]) -> Exposure | None:
@@ -305,14 +355,10 @@ _BY_ROLE = frozenset(
 _OF_THE_TRADE = frozenset(("chip_sale_ban", "tool_ban", "cheap_model_shock"))
 
 
-def _agreement(probabilities: tuple[float, float, float], sign: int) -> float:
+def _agreement(probabilities: Three, sign: int) -> float:
     """Return how likely a reading is where the issuer is pushed that way; one half where it says nothing."""
     negative, neutral, positive = probabilities
     return max(0.01, (positive if sign > 0 else negative) + 0.5 * neutral)
-
-
-def _first(part: tuple[float, str, Exposure, int]) -> float:
-    return part[0]
 
 
 _LABEL_SIGN = {"negative": -1, "neutral": 0, "positive": 1}

@@ -66,6 +66,9 @@ class Readings:
         P of each of `ModelCard.events`; rows sum to 1.
     directions : array of shape (items, 3), or None
         P of `DIRECTIONS`: whether the event happens as its type says, or the contrary.
+    roles : array of shape (items, roles, 3), or None
+        Evidence that issuers with each of `ModelCard.roles` which the text does not name are moved down, not, or up.
+        The softmax of the sum over an issuer's roles is P of each for it.
     embeddings : float32 array of shape (items, size), or None
         Of length 1; the inner product says how alike two stories are.
     """
@@ -75,6 +78,7 @@ class Readings:
     themes: Floats | None = None
     events: Floats | None = None
     directions: Floats | None = None
+    roles: Floats | None = None
     embeddings: NDArray[np.float32] | None = None
 
 
@@ -94,6 +98,8 @@ class ModelCard:
         Digest over the names and contents of all its files.
     selftest : tuple of (headline, target, label)
         Read whenever it is loaded.
+    roles : tuple of str
+        Names of the second axis of `Readings.roles`; empty: it gives none.
     """
 
     name: str
@@ -102,6 +108,7 @@ class ModelCard:
     training_cutoff: date | None
     files_sha256: str
     selftest: tuple[tuple[str, str, str], ...] = SELFTEST
+    roles: tuple[str, ...] = ()
 
     def reads(self, language: str) -> bool:
         """Return whether it was trained on a language; 'und' is worth a try."""
@@ -142,17 +149,17 @@ def load_model(reference: str | None = None) -> Model:
     """
     # The two loaders import their runtimes only here, and each needs the types above.
     from chipwire.signals.hub_model import TransformersModel
-    from chipwire.signals.onnx_model import load_onnx
+    from chipwire.signals.onnx_model import OnnxModel
 
     if reference is None:
         with resources.as_file(resources.files("chipwire.signals.model")) as folder:
-            model: Model = load_onnx(folder)
-    elif Path(reference).is_dir():
-        folder = Path(reference)
-        onnx = [*folder.glob("model.onnx"), *folder.glob("*/model.onnx")]
-        if not onnx:
+            model: Model = OnnxModel(folder)
+    elif (folder := Path(reference)).is_dir():
+        if (folder / "model.onnx").is_file():
+            model = OnnxModel(folder)
+        else:
             _check_files(folder)
-        model = load_onnx(folder) if onnx else TransformersModel(reference, local=True)
+            model = TransformersModel(reference, local=True)
     elif Path(reference).exists() or "/" not in reference or reference.startswith((".", "/", "~")):
         raise BadModel(reference, "it is neither a directory nor a hub id such as 'owner/name'")
     else:
@@ -204,9 +211,9 @@ def said(error: Exception) -> str:
 
 
 def files_digest(folder: Path) -> str:
-    """Digest the names and contents of a model's files, one level down too; recorded measures do not count."""
+    """Digest the names and contents of a model's files; recorded measures do not count."""
     digest = hashlib.sha256()
-    for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
+    for path in sorted(folder.glob("*")):
         if path.is_file() and path.suffix in ALLOWED_SUFFIXES and path.suffix != ".md" and path.name != "seeds.json":
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             with path.open("rb") as file:

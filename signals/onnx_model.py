@@ -1,7 +1,7 @@
-"""The embedded reading models, one for each language, run by onnxruntime on the processor.
+"""The embedded reading model, run by onnxruntime on the processor.
 
-A folder holds ``model.onnx`` (made by `chipwire.signals.train_export`), ``tokenizer.json`` and ``model.json``; or it
-holds such folders, one per language. Weights and activations of the large products are 8-bit integers with ranges
+A folder holds ``model.onnx`` (made by `chipwire.signals.train_export`), ``tokenizer.json``, ``model.json`` and, when it
+reads Chinese, its glossary. Weights and activations of the large products are 8-bit integers with ranges
 fixed when the model was made, so their sums are exact and no text's reading depends on what is read beside it.
 """
 
@@ -25,7 +25,6 @@ from chipwire.signals.models import (
     MAX_CONFIG_BYTES,
     Floats,
     Item,
-    Model,
     ModelCard,
     Readings,
     files_digest,
@@ -36,30 +35,14 @@ from chipwire.signals.models import (
     threads,
 )  # fmt: skip
 
-FORMAT: Final = "chipwire-reader-1"
-OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "embedding")
+FORMAT: Final = "chipwire-reader-2"
+OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "roles", "embedding")
 
 Feed = dict[str, NDArray[Any]]
 
 
-def load_onnx(folder: Path) -> Model:
-    """Return the model of a folder, or all models of its sub-folders as one.
-
-    Raises
-    ------
-    BadModel
-        A file is missing, too large, or not what it should be.
-    """
-    if (folder / "model.onnx").exists():
-        return OnnxModel(folder)
-    parts = [OnnxModel(path.parent) for path in sorted(folder.glob("*/model.onnx"))]
-    if len({part.card.events for part in parts}) > 1:
-        raise BadModel(str(folder), "its models have different events")
-    return LanguageModels(parts, files_digest(folder)) if len(parts) > 1 else parts[0]
-
-
 class OnnxModel:
-    """One reading model.
+    """One reading model; `BadModel` when a file of its folder is missing, too large, or not what it should be.
 
     Texts are sorted by length and run in batches of about `batch_tokens` tokens, so that little is padded. Widths
     are whole multiples of 8 and a batch has at least two rows and two targets: then the runtime sums each row in
@@ -109,6 +92,7 @@ class OnnxModel:
             sigmoid(raw["themes"] / heat["themes"], name),
             softmax(raw["event"] / heat["event"], name),
             softmax(raw["direction"] / heat["direction"], name),
+            raw["roles"] / heat["roles"],
             raw["embedding"].astype(np.float32),
         )
 
@@ -150,37 +134,6 @@ class OnnxModel:
     def _nothing(self) -> dict[str, Floats]:
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
         return {name: np.empty((0, *(int(size) for size in shapes[name]))) for name in OUTPUTS}
-
-
-class LanguageModels:
-    """Models for one language each, as one model."""
-
-    def __init__(self, parts: Sequence[OnnxModel], digest: str) -> None:
-        self._parts = {language: part for part in parts for language in part.card.languages}
-        cutoffs = [part.card.training_cutoff for part in parts]
-        self.card = ModelCard(
-            name="+".join(part.card.name for part in parts),
-            languages=tuple(sorted(self._parts)),
-            events=parts[0].card.events,
-            training_cutoff=max(c for c in cutoffs if c) if all(cutoffs) else None,
-            files_sha256=digest,
-            selftest=tuple(test for part in parts for test in part.card.selftest),
-        )
-
-    def read(self, items: Sequence[Item]) -> Readings:
-        """Read items, each by the model of its language; 'und' goes to the English one."""
-        owners = [self._parts.get(item.language) or self._parts["en"] for item in items]
-        whole: dict[str, NDArray[Any]] = {}
-        firsts = np.cumsum([0, *(len(item.targets) for item in items)])
-        for part in dict.fromkeys([*owners, *self._parts.values()]):
-            rows = [row for row, owner in enumerate(owners) if owner is part]
-            targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
-            read = part.read([items[row] for row in rows])
-            for name, values in vars(read).items():
-                whose = targets if name in ("sentiment", "relevance") else rows
-                total = firsts[-1] if whose is targets else len(items)
-                whole.setdefault(name, np.empty((total, *values.shape[1:]), values.dtype))[whose] = values
-        return Readings(**whole)
 
 
 def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]], width: int = 0) -> Feed:
@@ -240,6 +193,7 @@ def _card(described: dict[str, Any], folder: Path) -> ModelCard:
         name=str(described["name"]),
         languages=tuple(described["languages"]),
         events=tuple(described["events"]),
+        roles=tuple(described["roles"]),
         training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
         files_sha256=files_digest(folder),
         selftest=tuple((test["headline"], test["target"], test["label"]) for test in described["selftest"]),

@@ -17,10 +17,12 @@ from chipwire.data.universe import Universe
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.linking import Linker, normalised
 from chipwire.signals.masking import Span, mask_names
-from chipwire.signals.models import Item, Model, ReadingModel, Readings
+from chipwire.signals.models import Item, Model, ReadingModel, Readings, softmax
 from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
 
 NONE = "none"
+
+Three = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class TargetReading:
 
     issuer: str
     via: str
-    probabilities: tuple[float, float, float]
+    probabilities: Three
     relevance: float
     reason: str
 
@@ -93,7 +95,7 @@ class HeadlineReading:
     themes: Mapping[str, float]
     event: str | None
     p_event: float
-    directions: tuple[float, float, float]
+    directions: Three
     targets: tuple[TargetReading, ...]
     embedding: NDArray[np.float32] | None = None
 
@@ -125,6 +127,10 @@ class Reader:
         self.masked = masked
         self.rules: ThemeRules = load_theme_rules()
         self.exposures = exposures or load_exposures(universe=universe)
+        self._issuers = tuple(sorted(universe.issuers))
+        self._held = np.array(
+            [[float(role in universe.issuers[issuer].roles) for role in model.card.roles] for issuer in self._issuers]
+        )
         self._linker = Linker(universe)
         self.linker_id = self._linker.id
 
@@ -176,14 +182,24 @@ class Reader:
     def _said(self, asked: _Asked, read: Readings, rows: slice, targets: slice) -> _Said:
         sentiment, relevance = read.sentiment[targets], read.relevance[targets]
         if read.themes is None or read.events is None or read.directions is None:
-            return _Said(sentiment, relevance, *self._by_rules(asked.text), None)
+            return _Said(sentiment, relevance, *self._by_rules(asked.text))
         themes = dict(zip(THEMES, read.themes[rows].mean(axis=0).tolist(), strict=True))
         events = dict(zip(self.model.card.events, read.events[rows].mean(axis=0).tolist(), strict=True))
         against, none, for_ = read.directions[rows].mean(axis=0).tolist()
         embedding = None if read.embeddings is None else read.embeddings[rows.start]
-        return _Said(sentiment, relevance, themes, events, (against, none, for_), embedding)
+        moved = None if read.roles is None else self._moved(read.roles[rows].mean(axis=0))
+        return _Said(sentiment, relevance, themes, events, (against, none, for_), moved, embedding)
 
-    def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], tuple[float, float, float]]:
+    def _moved(self, roles: NDArray[np.float64]) -> dict[str, Three]:
+        """Return P(down), P(not moved), P(up) of each issuer with a role that the model knows, if it is not named."""
+        read = softmax(self._held @ roles, self.model.card.name).tolist()
+        return {
+            issuer: (down, not_moved, up)
+            for issuer, held, (down, not_moved, up) in zip(self._issuers, self._held, read, strict=True)
+            if held.any()
+        }
+
+    def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], Three]:
         """Read themes and event by rules, for a model that gives none."""
         found = self.rules.read(text)
         direction = (0.0, 1.0, 0.0)
@@ -202,7 +218,7 @@ class Reader:
         ]  # fmt: skip
         against, none, for_ = said.directions
         named = {target.issuer: target.probabilities for target in targets}
-        moved = self.exposures.read(asked.text, named, said.events, (for_, none, against), asked.on)
+        moved = self.exposures.read(asked.text, named, said.events, (for_, none, against), asked.on, said.moved)
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]
@@ -249,10 +265,11 @@ class _Said:
     relevance: NDArray[np.float64]
     themes: dict[str, float]
     events: dict[str, float]
-    directions: tuple[float, float, float]
-    embedding: NDArray[np.float32] | None
+    directions: Three
+    moved: Mapping[str, Three] | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
-def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _three(values: NDArray[np.float64]) -> Three:
     negative, neutral, positive = (float(value) for value in values)
     return negative, neutral, positive

@@ -49,7 +49,7 @@ from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
 from chipwire.signals.train_headlines import load_headlines
 from chipwire.signals.train_loop import Recipe, fit, teacher_of
-from chipwire.signals.train_network import MAX_TOKENS, build_network, load_tokenizer
+from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, build_network, load_tokenizer
 
 BASE: Final = {
     "name": "sentence-transformers/all-MiniLM-L6-v2",
@@ -166,7 +166,9 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int) -> An
     return network
 
 
-def export(network: Any, base: Path, data: Data, gloss_file: Path, out: Path, facts: dict[str, Any]) -> None:
+def export(
+    network: Any, base: Path, data: Data, gloss: Gloss, gloss_file: Path, out: Path, facts: dict[str, Any]
+) -> None:
     """Write the folder of a trained network: graph, tokenizer, glossary, description with temperatures.
 
     Raises
@@ -178,7 +180,6 @@ def export(network: Any, base: Path, data: Data, gloss_file: Path, out: Path, fa
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
     weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    gloss = load_gloss(gloss_file.parent)
     ranges = activation_ranges(network, _feeds(tokenizer, [glossed(text, gloss) for text in calibration]))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
@@ -223,7 +224,21 @@ def temperatures(model: OnnxModel, texts: Sequence[Text]) -> dict[str, float]:
         "themes": fit_temperature(_two(raw["themes"][themed].ravel()), themes[themed].ravel().astype(np.int64)),
         "event": fit_temperature(raw["event"][events >= 0], events[events >= 0]),
         "direction": fit_temperature(raw["direction"][directions >= 0], directions[directions >= 0]),
+        "roles": fit_temperature(*_unnamed(raw["roles"], texts)),
     }
+
+
+def _unnamed(roles: NDArray[np.float64], texts: Sequence[Text]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return logits and labels of the issuers that texts move without naming them; who is not listed is not moved."""
+    issuers = np.einsum("ir,brl->bil", np.array(HELD), roles)
+    rows, labels = [], []
+    for row, text in enumerate(texts):
+        named = {target.issuer for target in text.targets}
+        for number, issuer in enumerate(ISSUERS if text.moved is not None else ()):
+            if issuer not in named:
+                rows.append(issuers[row, number])
+                labels.append((text.moved or {}).get(issuer, LABELS.index("neutral")))
+    return np.array(rows), np.array(labels)
 
 
 def _two(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -243,6 +258,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
         "directions": list(DIRECTIONS),
         "themes": list(THEMES),
         "events": list(EVENTS),
+        "roles": list(ROLES),
         "max_tokens": MAX_TOKENS,
         "base": BASE,
         "training_cutoff": max([*cutoffs, *([] if recipe.public_only else [OWN_CUTOFF])]),
@@ -287,7 +303,7 @@ def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe,
     data = gather(folder)
     network = train(base, data, recipe, gloss, seed)
     facts = describe(data, recipe, seed)
-    export(network, base, data, gloss_file, out, facts)
+    export(network, base, data, gloss, gloss_file, out, facts)
     return facts
 
 

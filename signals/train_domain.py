@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final
@@ -77,7 +77,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Text:
-    """A headline with all that is known of it; None: not labelled."""
+    """A headline with all that is known of it; None: not labelled.
+
+    Attributes
+    ----------
+    moved : mapping of str to int, or None
+        Labels of the issuers that the headline moves without naming them.
+    """
 
     text: str
     language: str
@@ -89,6 +95,7 @@ class Text:
     source: str
     group: str
     wording: str = ""
+    moved: Mapping[str, int] | None = None
 
     @property
     def original(self) -> str:
@@ -187,6 +194,7 @@ def own_texts(rows: Sequence[Row], universe: Universe | None = None) -> list[Tex
             for row in found
             if row.via == "direct" and row.issuer in named
         )  # fmt: skip
+        moved = {row.issuer: LABELS.index(row.label) for row in found if row.issuer not in named}
         first = found[0]
         direction = None
         if first.event == "none":
@@ -199,7 +207,7 @@ def own_texts(rows: Sequence[Row], universe: Universe | None = None) -> list[Tex
             Text(
                 text, first.language, targets, tuple((hit.start, hit.end) for hit in hits),
                 tuple(float(theme in first.themes) for theme in THEMES), EVENTS.index(first.event), direction, "own",
-                first.group,
+                first.group, moved=moved,
             )
         )  # fmt: skip
     return texts
@@ -230,7 +238,7 @@ def masked(text: Text, number: int) -> Text:
     words, spans = mask_names(text.text, target.spans, text.others)
     return Text(
         words, text.language, (Target(target.issuer, spans, target.label, target.relevance),), (), text.themes,
-        text.event, text.direction, text.source, text.group, text.original,
+        text.event, text.direction, text.source, text.group, text.original, text.moved,
     )  # fmt: skip
 
 

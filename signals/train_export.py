@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
+from chipwire.signals.train_network import ROLES
 
 OPSET: Final = 20
 WEIGHT_LIMIT: Final = 63
@@ -112,6 +113,7 @@ class GraphWriter:
         shapes = {
             "sentiment": [sizes["M"], len(LABELS)], "relevance": [sizes["M"]], "themes": [sizes["B"], len(THEMES)],
             "event": [sizes["B"], len(EVENTS)], "direction": [sizes["B"], len(DIRECTIONS)],
+            "roles": [sizes["B"], len(ROLES), len(LABELS)],
             "embedding": [sizes["B"], width],
         }  # fmt: skip
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
@@ -210,10 +212,12 @@ class GraphWriter:
         told = self._linear(self._node("Gelu", [self._linear(text, "event.0")], domain="com.microsoft"), "event.2")
         self._part(seen, 0, len(LABELS), "sentiment")
         self._node("Squeeze", [self._part(seen, len(LABELS), len(LABELS) + 1), axis], output="relevance")
-        first, second = len(THEMES), len(THEMES) + len(EVENTS)
-        self._part(told, 0, first, "themes")
-        self._part(told, first, second, "event")
-        self._part(told, second, second + len(DIRECTIONS), "direction")
+        ends = np.cumsum([len(THEMES), len(EVENTS), len(DIRECTIONS), len(ROLES) * len(LABELS)]).tolist()
+        self._part(told, 0, ends[0], "themes")
+        self._part(told, ends[0], ends[1], "event")
+        self._part(told, ends[1], ends[2], "direction")
+        shape = self._constant("roles_shape", np.array([-1, len(ROLES), len(LABELS)], np.int64))
+        self._node("Reshape", [self._part(told, ends[2], ends[3]), shape], output="roles")
         self._node("LpNormalization", [self._linear(text, "embed")], output="embedding", axis=1, p=2)
 
     def _pooled(self, weights: str, hidden: str) -> str:

@@ -174,6 +174,7 @@ class Grower:
             out, frame.language, targets, tuple(span for spans in places.values() for span in spans),
             frame.themes if EVENTS[frame.event] in THEMED else None,
             frame.event, frame.direction, "frame", frame.group,
+            moved={} if frame.event == EVENTS.index("none") else None,
         )  # fmt: skip
 
     def _choose(self, words: str) -> str:

@@ -81,4 +81,5 @@ def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe
         text, record["language"], targets, tuple((hit.start, hit.end) for hit in hits),
         tuple(float(theme in themes) for theme in THEMES), EVENTS.index(record["event"]),
         DIRECTIONS.index(said or record["direction"]), "own", record["group"],
+        moved={issuer: label for issuer, label in labels.items() if issuer not in named},
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The reading network in torch: one pass over a headline, then a look at each company where it is named.
 
 An encoder's hidden states are averaged over the whole text and over each target's mentions. The text's vector gives
-themes, event, direction and the embedding for novelty; a target's vector beside it gives sentiment and relevance.
+themes, event, direction, what becomes of each role of the universe, and the embedding for novelty; a target's vector
+beside it gives sentiment and relevance.
 Entity pooling after R. Sinha et al., "SEntFiN 1.0", JASIST 73 (2022), and L. Baldini Soares et al., "Matching the
 Blanks", ACL 2019.
 """
@@ -16,12 +17,23 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.universe import load_universe
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text
 
 MAX_TOKENS: Final = 96
 EMBEDDING: Final = 128
+
+UNIVERSE: Final = load_universe().issuers
+ISSUERS: Final = tuple(sorted(UNIVERSE))
+ROLES: Final = tuple(sorted({role for issuer in UNIVERSE.values() for role in issuer.roles}))
+HELD: Final = tuple(tuple(float(role in UNIVERSE[issuer].roles) for role in ROLES) for issuer in ISSUERS)
+"""Which roles each issuer has; what its roles say of it is added up."""
+
+UNSAID: Final = 0.15
+UNSAID_NOTHING: Final = 0.3
+"""Weights of "not moved" for an issuer of which the labels say nothing: where something happens, where nothing does."""
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -52,7 +64,7 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             size = self.encoder.config.hidden_size
             self.drop = nn.Dropout(dropout)
             self.embed = nn.Linear(size, EMBEDDING)
-            told = len(THEMES) + len(EVENTS) + len(DIRECTIONS)
+            told = len(THEMES) + len(EVENTS) + len(DIRECTIONS) + len(ROLES) * len(LABELS)
             self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, told))
             self.mention = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, len(LABELS) + 1))
 
@@ -63,10 +75,12 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             looked = (hidden[mention_row] * mention_weights.unsqueeze(-1).to(hidden.dtype)).sum(1)
             seen = self.mention(self.drop(torch.cat([looked, text[mention_row]], dim=1)))
             told = self.event(self.drop(text))
-            first, second = len(THEMES), len(THEMES) + len(EVENTS)
+            themes, event, direction, roles = told.split(
+                (len(THEMES), len(EVENTS), len(DIRECTIONS), len(ROLES) * len(LABELS)), dim=1
+            )
             return (
-                seen[:, : len(LABELS)], seen[:, len(LABELS)], told[:, :first], told[:, first:second], told[:, second:],
-                nn.functional.normalize(self.embed(text).float(), dim=1),
+                seen[:, : len(LABELS)], seen[:, len(LABELS)], themes, event, direction,
+                roles.unflatten(1, (len(ROLES), len(LABELS))), nn.functional.normalize(self.embed(text).float(), dim=1),
             )  # fmt: skip
 
     return Reader()
@@ -76,7 +90,8 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
 class Wanted:
     """What a batch should give; -1 or NaN where nothing is known.
 
-    `teacher` and `taught` are the wanted embeddings and the texts that have one.
+    `moved` holds a label for each text and issuer of the universe, and `certain` how much it counts; `teacher` and
+    `taught` are the wanted embeddings and the texts that have one.
     """
 
     sentiment: Any
@@ -84,6 +99,8 @@ class Wanted:
     themes: Any
     event: Any
     direction: Any
+    moved: Any
+    certain: Any
     teacher: Any
     taught: Any
 
@@ -102,9 +119,33 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
         torch.tensor([[nan] * len(THEMES) if text.themes is None else list(text.themes) for text in texts]),
         torch.tensor([-1 if text.event is None else text.event for text in texts], dtype=torch.int64),
         torch.tensor([-1 if text.direction is None else text.direction for text in texts], dtype=torch.int64),
+        *_moved(texts),
         torch.from_numpy(vectors),
         torch.tensor(taught, dtype=torch.int64),
     )
+
+
+def _moved(texts: Sequence[Text]) -> tuple[Any, Any]:
+    """Return the labels of the issuers that are not named, shape (texts, issuers), and their weights.
+
+    One that the annotator left out is taken for not moved, but with little weight where something happens: nobody
+    lists everyone whom an export rule touches.
+    """
+    import torch
+
+    labels = torch.full((len(texts), len(ISSUERS)), LABELS.index("neutral"))
+    certain = torch.zeros((len(texts), len(ISSUERS)))
+    for row, text in enumerate(texts):
+        if text.moved is None:
+            continue
+        certain[row] = UNSAID_NOTHING if text.event == EVENTS.index("none") else UNSAID
+        for issuer, label in text.moved.items():
+            labels[row, ISSUERS.index(issuer)] = label
+            certain[row, ISSUERS.index(issuer)] = 1.0
+        for target in text.targets:
+            if target.issuer in ISSUERS:
+                certain[row, ISSUERS.index(target.issuer)] = 0.0
+    return labels, certain
 
 
 def loss_of(outputs: Any, wanted: Wanted) -> Any:
@@ -116,7 +157,7 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
     import torch
 
     ce, bce = torch.nn.functional.cross_entropy, torch.nn.functional.binary_cross_entropy_with_logits
-    sentiment, relevance, themes, event, direction, embedding = (output.float() for output in outputs)
+    sentiment, relevance, themes, event, direction, roles, embedding = (output.float() for output in outputs)
     sentiment, relevance = sentiment[: len(wanted.sentiment)], relevance[: len(wanted.sentiment)]
     loss = 0.0 * embedding.sum()
     if len(wanted.sentiment):
@@ -131,6 +172,11 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
         loss = loss + ce(event[: len(known)], wanted.event, ignore_index=-1, label_smoothing=0.03)
     if (wanted.direction >= 0).any():
         loss = loss + ce(direction[: len(known)], wanted.direction, ignore_index=-1, label_smoothing=0.03)
+    if (wanted.certain > 0).any():
+        held = torch.tensor(HELD, dtype=roles.dtype)
+        issuers = torch.einsum("ir,brl->bil", held, roles[: len(known)])
+        each = ce(issuers.flatten(0, 1), wanted.moved.flatten(), reduction="none")
+        loss = loss + (each * wanted.certain.flatten()).sum() / wanted.certain.sum().clamp(min=8.0)
     if len(wanted.taught) > 1:
         own = embedding[wanted.taught]
         loss = loss + 4.0 * ((own @ own.T - wanted.teacher @ wanted.teacher.T) ** 2).mean()
