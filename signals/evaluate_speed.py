@@ -97,7 +97,7 @@ def _pipeline(folder: Path | None) -> Callable[[list[str]], object] | None:
         from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast, pipeline
     except ImportError:
         return None
-    source = _english(folder or Path(str(resources.files("chipwire.signals.model"))))
+    source = folder or Path(str(resources.files("chipwire.signals.model")))
     made_fast: Any = PreTrainedTokenizerFast
     shape: Any = {**SHAPE, **_shape(source), "num_labels": 3}
     tokenizer = made_fast(
@@ -111,10 +111,6 @@ def _pipeline(folder: Path | None) -> Callable[[list[str]], object] | None:
         tokenizer.save_pretrained(temporary)
         made: Callable[[list[str]], object] = pipeline("text-classification", model=temporary)
     return made
-
-
-def _english(folder: Path) -> Path:
-    return folder if (folder / "tokenizer.json").exists() else folder / "en"
 
 
 def _shape(folder: Path) -> dict[str, int]:
@@ -131,23 +127,19 @@ def sign_agreement(one: Floats, other: Floats) -> float:
 
 
 def load_float32(folder: Path) -> Model:
-    """Load the float32 graphs that `chipwire.signals.train` leaves beside its models, or any other model's folder.
+    """Load the float32 graph that `chipwire.signals.train` leaves beside its model, or any other model's folder.
 
     Parameters
     ----------
     folder : Path
-        What was given to the training as ``--out``: ``en-float32.onnx`` beside ``en/``, the same for ``zh``.
+        What was given to the training as ``--out``; the graph lies beside it as ``OUT-float32.onnx``.
     """
-    graphs = sorted(folder.glob("*-float32.onnx"))
-    if not graphs:
+    graph = folder.with_name(f"{folder.name}-float32.onnx")
+    if not graph.is_file():
         return load_model(str(folder))
     with tempfile.TemporaryDirectory() as temporary:
-        for graph in graphs:
-            source, made = folder / graph.name.removesuffix("-float32.onnx"), Path(temporary, graph.stem)
-            made.mkdir()
-            for name in ("model.json", "tokenizer.json"):
-                shutil.copyfile(source / name, made / name)
-            shutil.copyfile(graph, made / "model.onnx")
+        for path in folder.iterdir():
+            shutil.copyfile(graph if path.name == "model.onnx" else path, Path(temporary, path.name))
         return load_model(temporary)
 
 

@@ -39,36 +39,21 @@ security          flaw found or alleged                        denied, fixed
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
-import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from chipwire.data.errors import UnknownName, UnreadableInput
 from chipwire.data.universe import Universe, load_universe
+from chipwire.signals.exposure_rows import COLUMNS, Exposure, Words, load_rows
 
 Direction = Literal["for", "against"]
 Three = tuple[float, float, float]
-
-EVENTS = (
-    "chip_sale_ban", "tool_ban", "entity_listing", "relaxation", "procurement", "state_funding", "model_launch",
-    "cheap_model_shock", "capex", "earnings", "guidance", "rating", "risk_warning", "supply_deal", "product_launch",
-    "lawsuit", "probe", "retaliation", "tariff", "merger", "management", "production", "listing", "sales_figures",
-    "security",
-)  # fmt: skip
-"""The event types that can move an issuer; ``none`` moves nobody."""
-
-COLUMNS = ("event", "actor", "subject", "role", "sign", "weight", "valid_from", "reason")
 
 LEAST_EVENT = 0.03
 """An event less likely than this is not weighed."""
@@ -81,57 +66,6 @@ SEEN = 0.5
 
 LEAST_LEAN = 0.2
 """Least part of it that up and down must differ by: under it the sign is a coin."""
-
-_WORD = re.compile(r"!?/[^/]+/|\S+")  # of a subject: a name or a regular expression between slashes, "!" negates
-
-READ_CHARACTERS = 1_000
-"""How much of a title is read, as for the themes."""
-
-
-class _Title:
-    """A title in lower case that remembers which patterns it has: hundreds of rows ask for the same few."""
-
-    def __init__(self, title: str) -> None:
-        self._text = title[:READ_CHARACTERS].lower()
-        self._has: dict[re.Pattern[str], bool] = {}
-
-    def has(self, pattern: re.Pattern[str]) -> bool:
-        found = self._has.get(pattern)
-        if found is None:
-            found = self._has[pattern] = pattern.search(self._text) is not None
-        return found
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """One row of the table; `needs` and `excludes` are the patterns of its subject.
-
-    A row that asks neither for a subject nor for an actor has the `guard`: where the event can befall any trade, a
-    title that is not about this one moves nobody.
-    """
-
-    event: str
-    actor: str
-    subject: str
-    role: str
-    sign: int
-    weight: float
-    valid_from: date
-    reason: str
-    needs: tuple[re.Pattern[str], ...] = ()
-    excludes: tuple[re.Pattern[str], ...] = ()
-    guard: re.Pattern[str] | None = None
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """How particular the row is, then its weight: the greatest wins."""
-        return len(self.needs) + (self.actor not in ("*", "none")), self.weight
-
-    def speaks_of(self, title: _Title) -> bool:
-        """Return whether a title is about the row's subject."""
-        if self.guard is not None and not title.has(self.guard):
-            return False
-        return all(map(title.has, self.needs)) and not any(map(title.has, self.excludes))
 
 
 @dataclass(frozen=True)
@@ -170,6 +104,20 @@ class _Why:
         return self.row.reason if self.way > 0 else f"averted or undone: {self.row.reason}"
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A title that the table is asked about."""
+
+    words: Words
+    named: frozenset[str]
+    actors: frozenset[str]
+    on: date | None
+
+    def holds(self, row: Exposure) -> bool:
+        """Return whether a row is for such actors, and true on the day."""
+        return row.actor in self.actors and (self.on is None or row.valid_from <= self.on)
+
+
 class ExposureTable:
     """The rows of a table for the issuers of a universe.
 
@@ -184,9 +132,10 @@ class ExposureTable:
     def __init__(self, rows: tuple[Exposure, ...], universe: Universe) -> None:
         self.rows = rows
         self._roles = {issuer.id: frozenset(issuer.roles) for issuer in universe.issuers.values()}
-        self._by_event: dict[str, list[Exposure]] = {}
-        for row in rows:
-            self._by_event.setdefault(row.event, []).append(row)
+        # The most particular row first: the first that applies to a role is the one that counts.
+        self._ranked: dict[str, list[Exposure]] = {}
+        for row in sorted(rows, key=lambda row: row.rank, reverse=True):
+            self._ranked.setdefault(row.event, []).append(row)
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
@@ -231,18 +180,12 @@ class ExposureTable:
         list of ExposureReading
             By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``).
         """
-        up, down = dict.fromkeys(self._roles, 0.0), dict.fromkeys(self._roles, 0.0)
-        best: dict[tuple[str, int], _Why] = {}
-        weighed = self._weighed(title, named, events, direction)
-        for event, way, share in weighed:
-            for issuer, row in self.moved(event, title, named, on).items():
-                sign, part = row.sign * way, share * row.weight
-                (up if sign > 0 else down)[issuer] += part
-                if (issuer, sign) not in best or part > best[issuer, sign].part:
-                    best[issuer, sign] = _Why(part, event, row, way)
+        asked = self._asked(title, named, on)
+        weighed = self._weighed(asked, named, events, direction)
+        up, down, best = self._pushed(weighed, asked)
         readings = []
-        for issuer in sorted(self._roles.keys() - set(named)):
-            p_up, p_down = up[issuer], down[issuer]
+        for issuer in sorted(self._roles.keys() - asked.named):
+            p_up, p_down = up.get(issuer, 0.0), down.get(issuer, 0.0)
             if seen is not None and issuer in seen:
                 below, _, above = seen[issuer]
                 p_up, p_down = (1 - SEEN) * p_up + SEEN * above, (1 - SEEN) * p_down + SEEN * below
@@ -250,33 +193,50 @@ class ExposureTable:
             if moved < LEAST_MOVED or abs(value) < LEAST_LEAN * moved:
                 continue
             sign = 1 if value > 0 else -1
-            why = best.get((issuer, sign)) or self._unsaid(issuer, sign, weighed, title, named, on)
+            why = best.get((issuer, sign)) or self._unsaid(issuer, sign, weighed, asked)
             if why is None:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
         return readings
 
-    def _unsaid(
-        self,
-        issuer: str,
-        sign: int,
-        weighed: list[tuple[str, int, float]],
-        title: str,
-        named: Collection[str],
-        on: date | None,
-    ) -> _Why | None:
-        """Return the likeliest way in which an issuer is moved by `sign`, whatever words the title has for it."""
-        ways: list[_Why] = []
+    def _pushed(
+        self, weighed: list[tuple[str, int, float]], asked: _Asked
+    ) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, int], _Why]]:
+        """Return P(up) and P(down) by issuer, and by issuer and sign the row that says most for it."""
+        up: dict[str, float] = {}
+        down: dict[str, float] = {}
+        best: dict[tuple[str, int], _Why] = {}
         for event, way, share in weighed:
-            rows = self._applicable(event, title, named, on, literally=False)
-            if (row := self._row(issuer, [row for row in rows if row.sign * way == sign])) is not None:
+            for issuer, row in self._moved(event, asked).items():
+                sign, part = row.sign * way, share * row.weight
+                side = up if sign > 0 else down
+                side[issuer] = side.get(issuer, 0.0) + part
+                if (issuer, sign) not in best or part > best[issuer, sign].part:
+                    best[issuer, sign] = _Why(part, event, row, way)
+        return up, down, best
+
+    def _unsaid(self, issuer: str, sign: int, weighed: list[tuple[str, int, float]], asked: _Asked) -> _Why | None:
+        """Return the likeliest way in which an issuer is moved by `sign`, whatever words the title has for it.
+
+        Of an event's rows the broadest counts, as the title has the words of none.
+        """
+        roles, ways = self._roles[issuer], []
+        for event, way, share in weighed:
+            rows = [
+                row
+                for row in self._ranked.get(event, ())
+                if row.role in roles and row.sign * way == sign and asked.holds(row)
+                and not any(map(asked.words.has, row.excludes))
+            ]  # fmt: skip
+            if rows:
+                row = max(rows, key=lambda row: (-len(row.needs), row.weight))
                 ways.append(_Why(share * row.weight, event, row, way))
         return max(ways, key=lambda why: why.part, default=None)
 
     def _weighed(
         self,
-        title: str,
+        asked: _Asked,
         named: Collection[str],
         events: Mapping[str, float],
         direction: Three,
@@ -292,16 +252,16 @@ class ExposureTable:
                 nothing += 0.0 if event == "none" else p_event * blank
                 continue
             nothing += p_event * p_none * blank
-            signs = {issuer: self._own_sign(issuer, event, title, named) for issuer in read}
+            signs = {issuer: self._own_sign(issuer, event, asked) for issuer in read}
             for way, p_way in ((1, p_for), (-1, p_against)):
                 agreed = math.prod(_agreement(read[issuer], sign * way) for issuer, sign in signs.items())
                 weighed.append((event, way, p_event * p_way * agreed))
         total = nothing + sum(share for _, _, share in weighed)
         return [(event, way, share / total) for event, way, share in weighed if share > 0.0]
 
-    def _own_sign(self, issuer: str, event: str, title: str, named: Collection[str]) -> int:
+    def _own_sign(self, issuer: str, event: str, asked: _Asked) -> int:
         """Return which way an event pushes an issuer that the title names."""
-        row = self.own_row(issuer, event, title, named) if event in _BY_ROLE else None
+        row = self._own_row(issuer, event, asked) if event in _BY_ROLE else None
         return _OWN_SIGN[event] if row is None else row.sign
 
     def moved(self, event: str, title: str, named: Collection[str], on: date | None = None) -> dict[str, Exposure]:
@@ -310,35 +270,40 @@ class ExposureTable:
         The most particular row wins (subjects and actor counted), then the heaviest, then the first of the file.
         A row with sign 0 says that the issuer is not moved, where a broader row would say that it is.
         """
-        rows = self._applicable(event, title, named, on)
-        found = {
-            issuer: row
-            for issuer in sorted(self._roles.keys() - set(named))
-            if (row := self._row(issuer, rows)) is not None
-        }
-        return {issuer: row for issuer, row in found.items() if row.sign}
+        return self._moved(event, self._asked(title, named, on))
 
     def own_row(self, issuer: str, event: str, title: str, named: Collection[str]) -> Exposure | None:
         """Return the row that would hold for a named issuer if it were not named, or None."""
-        row = self._row(issuer, self._applicable(event, title, set(named) - {issuer}, None))
-        return row if row is not None and row.sign else None
+        return self._own_row(issuer, event, self._asked(title, named, None))
 
-    def _applicable(
-        self, event: str, title: str, named: Collection[str], on: date | None, *, literally: bool = True
-    ) -> list[Exposure]:
-        actors = {"*"}.union(*(self._roles.get(issuer, frozenset()) for issuer in named)) if named else {"*", "none"}
-        text = _Title(title)
-        return [
-            row
-            for row in self._by_event.get(event, [])
-            if row.actor in actors
-            and (on is None or row.valid_from <= on)
-            and (row.speaks_of(text) if literally else not any(map(text.has, row.excludes)))
-        ]
+    def _own_row(self, issuer: str, event: str, asked: _Asked) -> Exposure | None:
+        others = asked.named - {issuer}
+        return self._moved(event, _Asked(asked.words, others, self._actors(others), None)).get(issuer)
 
-    def _row(self, issuer: str, rows: list[Exposure]) -> Exposure | None:
-        roles = self._roles.get(issuer, frozenset())
-        return max((row for row in rows if row.role in roles), key=lambda row: row.rank, default=None)
+    def _asked(self, title: str, named: Collection[str], on: date | None) -> _Asked:
+        return _Asked(Words(title), frozenset(named), self._actors(named), on)
+
+    def _actors(self, named: Collection[str]) -> frozenset[str]:
+        return frozenset(("*",)).union(*(self._roles.get(one, ()) for one in named)) if named else _NOBODY
+
+    def _moved(self, event: str, asked: _Asked) -> dict[str, Exposure]:
+        of_role: dict[str, tuple[int, Exposure]] = {}
+        for place, row in enumerate(self._ranked.get(event, ())):
+            if row.role not in of_role and asked.holds(row) and row.speaks_of(asked.words):
+                of_role[row.role] = (place, row)
+        moved = {}
+        for issuer in sorted(self._roles.keys() - asked.named) if of_role else ():
+            found = [of_role[role] for role in self._roles[issuer] if role in of_role]
+            if found and (row := min(found, key=_place)[1]).sign:
+                moved[issuer] = row
+        return moved
+
+
+_NOBODY = frozenset(("*", "none"))
+
+
+def _place(found: tuple[int, Exposure]) -> int:
+    return found[0]
 
 
 _OWN_SIGN = {
@@ -351,8 +316,6 @@ _OWN_SIGN = {
 _BY_ROLE = frozenset(
     ("chip_sale_ban", "tool_ban", "relaxation", "procurement", "cheap_model_shock", "retaliation", "tariff")
 )
-# Events that are of this trade by their name.
-_OF_THE_TRADE = frozenset(("chip_sale_ban", "tool_ban", "cheap_model_shock"))
 
 
 def _agreement(probabilities: Three, sign: int) -> float:
@@ -419,127 +382,10 @@ def load_exposures(path: Path | None = None, universe: Universe | None = None) -
     """
     if path is None and universe is None:
         return _shipped_table()
-    text, where = (_shipped("exposure.csv"), "exposure.csv") if path is None else (_text(path), str(path))
-    return _table(text, where, load_universe() if universe is None else universe)
+    universe = load_universe() if universe is None else universe
+    return ExposureTable(load_rows(path, universe), universe)
 
 
 @cache
 def _shipped_table() -> ExposureTable:
-    return _table(_shipped("exposure.csv"), "exposure.csv", load_universe())
-
-
-def _table(text: str, where: str, universe: Universe) -> ExposureTable:
-    subjects = tomllib.loads(_shipped("exposure_subjects.toml"))["subject"]
-    return ExposureTable(_Reader(where, subjects, universe).rows(text), universe)
-
-
-def _shipped(name: str) -> str:
-    return resources.files("chipwire.signals").joinpath(name).read_text("utf-8")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except OSError as error:
-        raise UnreadableInput(str(path), error.strerror or "cannot be read") from error
-    except UnicodeDecodeError as error:
-        raise UnreadableInput(str(path), "is not UTF-8; save it as UTF-8") from error
-
-
-class _Reader:
-    """Turns the lines of a file into rows, one for each event and role of a line."""
-
-    def __init__(self, where: str, subjects: Mapping[str, list[str]], universe: Universe) -> None:
-        self._where = where
-        # ASCII: a word boundary stands between Latin letters and Chinese, as in "DRAM合约价".
-        self._subjects = {name: re.compile("|".join(patterns), re.ASCII) for name, patterns in subjects.items()}
-        self._guard = self._subjects["chip_trade"]
-        self._roles = sorted({role for issuer in universe.issuers.values() for role in issuer.roles})
-
-    def rows(self, text: str) -> tuple[Exposure, ...]:
-        reader = csv.DictReader(io.StringIO(text), strict=True)
-        rows: list[Exposure] = []
-        try:
-            if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
-                raise UnreadableInput(self._where, f"the header must be {','.join(COLUMNS)}")
-            for cells in reader:
-                if None in cells or None in cells.values():
-                    raise UnreadableInput(self._where, f"line {reader.line_num}: {len(COLUMNS)} cells are needed")
-                rows += self._line(reader.line_num, {column: cells[column].strip() for column in COLUMNS})
-        except csv.Error as error:
-            raise UnreadableInput(self._where, f"line {reader.line_num + 1}: {error}") from error
-        if not rows:
-            raise UnreadableInput(self._where, "has no row; give at least one")
-        return tuple(rows)
-
-    def _line(self, line: int, cells: dict[str, str]) -> list[Exposure]:
-        needs, excludes = self._patterns(line, cells["subject"])
-        fields = (
-            self._sign(line, cells["sign"]),
-            self._weight(line, cells["weight"]),
-            self._day(line, cells["valid_from"]),
-        )
-        if not cells["reason"]:
-            raise self._refuse(line, "reason", "", "one short clause, it must not be empty")
-        events = self._names(line, "event", cells["event"], EVENTS)
-        actors = self._names(line, "actor", cells["actor"], ("*", "none", *self._roles))
-        roles = self._names(line, "role", cells["role"], self._roles)
-        broad = {actor for actor in ("*", "none") if not needs}
-        return [
-            Exposure(
-                event, actor, cells["subject"], role, *fields, cells["reason"], needs, excludes,
-                self._guard if actor in broad and event not in _OF_THE_TRADE else None,
-            )
-            for event in events
-            for actor in actors
-            for role in roles
-        ]  # fmt: skip
-
-    def _refuse(self, line: int, column: str, value: str, allowed: str) -> UnreadableInput:
-        return UnreadableInput(self._where, f"line {line}: {column} '{value}' is not allowed: {allowed}")
-
-    def _names(self, line: int, column: str, cell: str, known: Collection[str]) -> list[str]:
-        names = [name.strip() for name in cell.split(";")]
-        for name in names:
-            if name not in known:
-                unknown = UnknownName(column, name, known, f"one of {', '.join(known)}")
-                raise UnreadableInput(self._where, f"line {line}: {unknown}")
-        return names
-
-    def _sign(self, line: int, cell: str) -> int:
-        if cell not in ("+1", "-1", "0"):
-            raise self._refuse(line, "sign", cell, "one of +1, -1, 0 (not moved)")
-        return int(cell)
-
-    def _weight(self, line: int, cell: str) -> float:
-        try:
-            weight = float(cell)
-        except ValueError:
-            weight = math.nan
-        if not 0 < weight <= 1:
-            raise self._refuse(line, "weight", cell, "a number above 0 and at most 1")
-        return weight
-
-    def _day(self, line: int, cell: str) -> date:
-        try:
-            return date.fromisoformat(cell)
-        except ValueError:
-            raise self._refuse(line, "valid_from", cell, "a day as YYYY-MM-DD") from None
-
-    def _patterns(self, line: int, cell: str) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[str], ...]]:
-        needs: list[re.Pattern[str]] = []
-        excludes: list[re.Pattern[str]] = []
-        for word in _WORD.findall(cell):
-            name = word.removeprefix("!")
-            if len(name) > 2 and name[0] == name[-1] == "/":
-                try:
-                    pattern = re.compile(name[1:-1], re.ASCII)
-                except re.error as error:
-                    raise self._refuse(line, "subject", word, f"not a regular expression: {error}") from error
-            elif name in self._subjects:
-                pattern = self._subjects[name]
-            else:
-                known = UnknownName("subject", name, self._subjects, "or a regular expression as /.../")
-                raise UnreadableInput(self._where, f"line {line}: {known}")
-            (excludes if word.startswith("!") else needs).append(pattern)
-        return tuple(needs), tuple(excludes)
+    return ExposureTable(load_rows(None, load_universe()), load_universe())

@@ -66,11 +66,11 @@ class Readings:
         P of each of `ModelCard.events`; rows sum to 1.
     directions : array of shape (items, 3), or None
         P of `DIRECTIONS`: whether the event happens as its type says, or the contrary.
+    embeddings : float32 array of shape (items, size), or None
+        Of length 1; the inner product says how alike two stories are.
     roles : array of shape (items, roles, 3), or None
         Evidence that issuers with each of `ModelCard.roles` which the text does not name are moved down, not, or up.
         The softmax of the sum over an issuer's roles is P of each for it.
-    embeddings : float32 array of shape (items, size), or None
-        Of length 1; the inner product says how alike two stories are.
     """
 
     sentiment: Floats
@@ -78,8 +78,8 @@ class Readings:
     themes: Floats | None = None
     events: Floats | None = None
     directions: Floats | None = None
-    roles: Floats | None = None
     embeddings: NDArray[np.float32] | None = None
+    roles: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ class OnnxModel:
             sigmoid(raw["themes"] / heat["themes"], name),
             softmax(raw["event"] / heat["event"], name),
             softmax(raw["direction"] / heat["direction"], name),
-            raw["roles"] / heat["roles"],
             raw["embedding"].astype(np.float32),
+            raw["roles"] / heat["roles"],
         )
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:

@@ -177,22 +177,23 @@ def test_agreement_of_signs_by_hand() -> None:
     assert evaluate_speed.sign_agreement(one[:0], other[:0]) == 1.0
 
 
-def test_float32_graphs_are_taken_from_beside_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("en/model.json", "en/tokenizer.json", "en/model.onnx", "en-float32.onnx"):
+def test_the_float32_graph_is_taken_from_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one/model.json", "one/tokenizer.json", "one/gloss.tsv", "one/model.onnx", "one-float32.onnx"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     seen = {}
 
     def look(reference: str) -> FakeModel:
-        seen.update({path.name: path.read_text() for path in Path(reference).glob("*/*")})
+        seen.update({path.name: path.read_text() for path in Path(reference).iterdir()})
         return FakeModel()
 
     monkeypatch.setattr(evaluate_speed, "load_model", look)
-    evaluate_speed.load_float32(tmp_path)
+    evaluate_speed.load_float32(tmp_path / "one")
     assert seen == {
-        "model.json": "en/model.json",
-        "tokenizer.json": "en/tokenizer.json",
-        "model.onnx": "en-float32.onnx",
+        "model.json": "one/model.json",
+        "tokenizer.json": "one/tokenizer.json",
+        "gloss.tsv": "one/gloss.tsv",
+        "model.onnx": "one-float32.onnx",
     }
 
 
@@ -328,8 +329,7 @@ def test_a_wrong_folder_is_one_line(small: None, tmp_path: Path, capsys: pytest.
 
 def test_the_seed_is_what_the_folder_states(tmp_path: Path) -> None:
     assert evaluate.seed_of(tmp_path) is None
-    (tmp_path / "en").mkdir()
-    (tmp_path / "en" / "model.json").write_text('{"seed": 3}')
+    (tmp_path / "model.json").write_text('{"seed": 3}')
     assert evaluate.seed_of(tmp_path) == 3
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
-from chipwire.signals.exposure import COLUMNS, EVENTS, LEAST_LEAN, LEAST_MOVED, infer_direction, load_exposures
+from chipwire.signals.exposure import LEAST_LEAN, LEAST_MOVED, infer_direction, load_exposures
+from chipwire.signals.exposure_rows import COLUMNS, EVENTS
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
 HEADER = ",".join(COLUMNS)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from chipwire.data.universe import Issuer, Universe, load_universe
-from chipwire.signals.exposure import COLUMNS, ExposureTable, load_exposures
+from chipwire.signals.exposure import ExposureTable, load_exposures
+from chipwire.signals.exposure_rows import COLUMNS
 from chipwire.signals.models import Item, ModelCard, Readings
 from chipwire.signals.reading import HeadlineReading, Reader, TargetReading, Title
 

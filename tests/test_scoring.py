@@ -18,7 +18,8 @@ from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.signals import scoring
 from chipwire.signals.build import build_signals, list_signals, resolve_model
-from chipwire.signals.exposure import COLUMNS, ExposureTable, load_exposures
+from chipwire.signals.exposure import ExposureTable, load_exposures
+from chipwire.signals.exposure_rows import COLUMNS
 from chipwire.signals.linking import Linker
 from chipwire.signals.models import Item, ModelCard, Readings
 from chipwire.signals.reading import Reader
