@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Final
 
@@ -57,7 +57,7 @@ def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe
     """
     text = unicodedata.normalize("NFKC", record["headline"]).strip()
     pairs = [part.partition("=") for part in record["labels"].split(";") if part]
-    labels = {issuer: LABELS.index(label) for issuer, _, label in pairs}
+    labels = {issuer: _place("label", label, LABELS) for issuer, _, label in pairs}
     hits = linker.find(text)
     named = dict.fromkeys(hit.issuer for hit in hits)
     if strange := sorted(set(labels) - set(universe.issuers)):
@@ -67,6 +67,8 @@ def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe
     themes = set(filter(None, record["themes"].split(";")))
     if themes - set(THEMES) or record["relevance"] not in ("high", "low"):
         raise ValueError(f"unknown theme or relevance in {record['themes']!r}, {record['relevance']!r}")
+    event = _place("event", record["event"], EVENTS)
+    direction = _place("direction", record["direction"], DIRECTIONS)
     high = record["relevance"] == "high"
     said = infer_direction(record["event"], text, named, {issuer: LABELS[label] for issuer, label in labels.items()})
     neutral = LABELS.index("neutral")
@@ -79,7 +81,13 @@ def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe
     )  # fmt: skip
     return Text(
         text, record["language"], targets, tuple((hit.start, hit.end) for hit in hits),
-        tuple(float(theme in themes) for theme in THEMES), EVENTS.index(record["event"]),
-        DIRECTIONS.index(said or record["direction"]), "own", record["group"],
+        tuple(float(theme in themes) for theme in THEMES), event,
+        DIRECTIONS.index(said) if said else direction, "own", record["group"],
         moved={issuer: label for issuer, label in labels.items() if issuer not in named},
     )  # fmt: skip
+
+
+def _place(what: str, name: str, known: Sequence[str]) -> int:
+    if name not in known:
+        raise ValueError(f"unknown {what} '{name}'")
+    return known.index(name)

@@ -43,7 +43,7 @@ class Recipe:
         Whether our own headlines and frames are left out.
     """
 
-    epochs: int = 5
+    epochs: int = 3
     batch_size: int = 32
     rate: float = 2e-4
     head_rate: float = 1e-3

@@ -13,6 +13,7 @@ import pytest
 from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES, load_theme_rules
+from chipwire.signals.train_headlines import load_headlines, parse_headline
 
 FILES = (
     "en_trade.csv", "en_industry.csv", "en_company.csv", "en_pairs.csv", "en_press.csv",
@@ -94,3 +95,47 @@ def test_the_rows_are_as_many_as_the_readme_says() -> None:
     readme = resources.files("chipwire.signals.training").joinpath("README.md").read_text("utf-8")
     for name in FILES:
         assert f"| `{name}` | {len(read(name)):,} |" in readme
+    for name, found in headlines_by_file().items():
+        assert f"| `{name}` | {len(found):,} |" in readme
+
+
+def headlines_by_file() -> dict[str, list[dict[str, str]]]:
+    folder = resources.files("chipwire.signals.training")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("headlines_"))
+    return {name: list(csv.DictReader(folder.joinpath(name).read_text("utf-8").splitlines())) for name in names}
+
+
+def test_headlines_for_training_have_the_form_and_each_stands_once(rows: list[dict[str, str]]) -> None:
+    texts = load_headlines()  # raises on a bad line
+    assert len(texts) == sum(map(len, headlines_by_file().values())) > 8_000
+    assert {text.language for text in texts} == {"en", "zh"}
+    wordings = [text.text for text in texts]
+    assert len(set(wordings)) == len(wordings)
+    assert not {row["headline"] for row in rows} & set(wordings)
+    assert all(15 <= len(text.text) <= 160 if text.language == "en" else 6 <= len(text.text) <= 80 for text in texts)
+    assert all(text.themes is not None and text.moved is not None for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": "ACME=positive;NVIDIA=positive"}, "unknown issuer ACME"),
+        ({"labels": "AMD=positive"}, "NVIDIA is named but not labelled"),
+        ({"labels": "NVIDIA=good"}, "good"),
+        ({"themes": "chips"}, "unknown theme"),
+        ({"relevance": "some"}, "unknown theme or relevance"),
+        ({"event": "party"}, "party"),
+        ({"direction": "up"}, "up"),
+    ],
+)
+def test_a_headline_that_is_not_of_the_form_is_refused(change: dict[str, str], says: str) -> None:
+    good = {
+        "group": "g", "language": "en", "headline": "Nvidia wins an order for a thousand racks", "event": "supply_deal",
+        "labels": "NVIDIA=positive;AMD=negative", "themes": "ai_models", "direction": "for", "relevance": "high",
+    }  # fmt: skip
+    universe = load_universe()
+    text = parse_headline(good, Linker(universe), universe)
+    assert [(target.issuer, target.label, target.spans) for target in text.targets] == [("NVIDIA", 2, ((0, 6),))]
+    assert text.moved == {"AMD": 0}
+    with pytest.raises(ValueError, match=says):
+        parse_headline(good | change, Linker(universe), universe)
