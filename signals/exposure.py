@@ -58,13 +58,13 @@ Three = tuple[float, float, float]
 LEAST_EVENT = 0.03
 """An event less likely than this is not weighed."""
 
-LEAST_MOVED = 0.08
+LEAST_MOVED = 0.04
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
 
 SEEN = 0.5
 """Share of what the model sees of issuers that are not named, beside what the table says of them."""
 
-LEAST_LEAN = 0.2
+LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
 

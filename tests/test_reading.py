@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +70,30 @@ def one(reader: Reader, title: str, language: str = "en", **more) -> HeadlineRea
 
 def by_issuer(reading: HeadlineReading) -> dict[str, TargetReading]:
     return {target.issuer: target for target in reading.targets}
+
+
+def test_what_becomes_of_an_issuers_roles_is_added_up(exposures: ExposureTable) -> None:
+    universe = load_universe()
+    roles = tuple(sorted(universe.issuers["NVIDIA"].roles))
+    model = FakeModel()
+    model.card = replace(model.card, roles=(*roles, "another"))
+    evidence = np.arange(3.0 * (len(roles) + 1)).reshape(-1, 3) / 7
+
+    read = model.read
+
+    def with_roles(items: Sequence[Item]) -> Readings:
+        return replace(read(items), roles=np.stack([evidence] * len(items)))
+
+    model.read = with_roles
+    reader = Reader(model, universe, exposures=exposures)
+    asked = []
+    reader.exposures = SimpleNamespace(read=lambda *given: asked.append(given) or [])
+    one(reader, "Export rules for chips")
+    seen = asked[0][5]
+    # Softmax of the sum over its roles, by hand; an issuer with none of them is not seen.
+    total = np.exp(evidence[: len(roles)].sum(axis=0))
+    assert seen["NVIDIA"] == pytest.approx(tuple(total / total.sum()))
+    assert "SMIC" not in seen
 
 
 def test_who_is_named_is_read_where_named_and_who_is_not_by_the_table(reader: Reader) -> None:
