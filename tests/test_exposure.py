@@ -144,13 +144,13 @@ SEEN = {"NVIDIA": (0.8, 0.1, 0.1), "CAMBRICON": (0.1, 0.1, 0.8), "AMD": (0.1, 0.
 
 def test_a_title_in_words_that_no_row_knows_is_read_as_the_model_sees_it(small: ExposureTable) -> None:
     title, events = "The green cards stay on the quay", {"chip_sale_ban": 1.0}
-    assert small.read(title, (), events, FOR) == []
-    found = {one.issuer: one for one in small.read(title, (), events, FOR, None, SEEN)}
+    assert small.read(title, (), events, (1.0, 0.0, 0.0)) == []
+    found = {one.issuer: one for one in small.read(title, (), events, (1.0, 0.0, 0.0), None, SEEN)}
     # No row is good for AMD when the ban happens, and none is for SMIC: a reading without a reason would be made up.
     assert sorted(found) == ["CAMBRICON", "NVIDIA"]
     assert found["NVIDIA"].value == pytest.approx(0.5 * (0.1 - 0.8))
     assert (found["NVIDIA"].reason, found["NVIDIA"].relevance) == ("its chips are barred", 0.5)
-    (averted,) = small.read(title, (), events, AGAINST, None, SEEN)
+    (averted,) = small.read(title, (), events, (0.0, 0.0, 1.0), None, SEEN)
     assert (averted.issuer, averted.reason) == ("AMD", "averted or undone: its chips are barred")
 
 
