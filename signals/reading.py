@@ -127,10 +127,11 @@ class Reader:
         self.masked = masked
         self.rules: ThemeRules = load_theme_rules()
         self.exposures = exposures or load_exposures(universe=universe)
-        self._issuers = tuple(sorted(universe.issuers))
-        self._held = np.array(
-            [[float(role in universe.issuers[issuer].roles) for role in model.card.roles] for issuer in self._issuers]
-        )
+        # The issuers with a role that the model knows, and which.
+        roles = model.card.roles
+        known = {one.id: [float(role in one.roles) for role in roles] for one in universe.issuers.values()}
+        self._seen = sorted(issuer for issuer, held in known.items() if any(held))
+        self._held = np.array([known[issuer] for issuer in self._seen])
         self._linker = Linker(universe)
         self.linker_id = self._linker.id
 
@@ -168,36 +169,43 @@ class Reader:
 
     def _model_reads(self, asked: Sequence[_Asked]) -> list[_Said]:
         """Ask the model about all texts at once; masked, each target has a text of its own."""
-        items: list[Item] = []
-        for one in asked:
-            items += one.masked_items() if self.masked else [one.item()]
-        read = self.model.read(items)
-        said, row, at = [], 0, 0
-        for one in asked:
-            rows = len(one.masked_items()) if self.masked else 1
-            said.append(self._said(one, read, slice(row, row + rows), slice(at, at + len(one.named))))
-            row, at = row + rows, at + len(one.named)
+        items = [one.masked_items() if self.masked else [one.item()] for one in asked]
+        read = self.model.read([item for of_text in items for item in of_text])
+        counts = np.array([len(of_text) for of_text in items])
+        texts = self._texts(read, np.cumsum(counts) - counts, counts)
+        said, at = [], 0
+        for number, one in enumerate(asked):
+            targets = slice(at, at + len(one.named))
+            sentiment, relevance = read.sentiment[targets], read.relevance[targets]
+            whole = texts[number] if texts is not None else _Whole(*self._by_rules(one.text))
+            said.append(_Said(sentiment, relevance, whole))
+            at = targets.stop
         return said
 
-    def _said(self, asked: _Asked, read: Readings, rows: slice, targets: slice) -> _Said:
-        sentiment, relevance = read.sentiment[targets], read.relevance[targets]
-        if read.themes is None or read.events is None or read.directions is None:
-            return _Said(sentiment, relevance, *self._by_rules(asked.text))
-        themes = dict(zip(THEMES, read.themes[rows].mean(axis=0).tolist(), strict=True))
-        events = dict(zip(self.model.card.events, read.events[rows].mean(axis=0).tolist(), strict=True))
-        against, none, for_ = read.directions[rows].mean(axis=0).tolist()
-        embedding = None if read.embeddings is None else read.embeddings[rows.start]
-        moved = None if read.roles is None else self._moved(read.roles[rows].mean(axis=0))
-        return _Said(sentiment, relevance, themes, events, (against, none, for_), moved, embedding)
+    def _texts(self, read: Readings, first: NDArray[np.int64], counts: NDArray[np.int64]) -> list[_Whole] | None:
+        """Return what the model says of texts as wholes, the mean where one is read several times; None: nothing."""
+        if read.themes is None or read.events is None or read.directions is None or not len(first):
+            return None
 
-    def _moved(self, roles: NDArray[np.float64]) -> dict[str, Three]:
-        """Return P(down), P(not moved), P(up) of each issuer with a role that the model knows, if it is not named."""
-        read = softmax(self._held @ roles, self.model.card.name).tolist()
-        return {
-            issuer: (down, not_moved, up)
-            for issuer, held, (down, not_moved, up) in zip(self._issuers, self._held, read, strict=True)
-            if held.any()
-        }
+        def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            if len(values) == len(counts):
+                return values
+            shape = (-1, *[1] * (values.ndim - 1))
+            return np.asarray(np.add.reduceat(values, first, axis=0) / counts.reshape(shape))
+
+        moved: list[dict[str, Three] | None] = [None] * len(first)
+        if read.roles is not None:
+            seen = softmax(self._held @ mean(read.roles), self.model.card.name)
+            moved = [dict(zip(self._seen, map(_three, of_text), strict=True)) for of_text in seen.tolist()]
+        themes_of, events_of = mean(read.themes).tolist(), mean(read.events).tolist()
+        rows = zip(themes_of, events_of, mean(read.directions).tolist(), moved, first.tolist(), strict=True)
+        return [
+            _Whole(
+                dict(zip(THEMES, themes, strict=True)), dict(zip(self.model.card.events, events, strict=True)),
+                _three(direction), of_issuers, None if read.embeddings is None else read.embeddings[row],
+            )
+            for themes, events, direction, of_issuers, row in rows
+        ]  # fmt: skip
 
     def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], Three]:
         """Read themes and event by rules, for a model that gives none."""
@@ -208,24 +216,25 @@ class Reader:
         return dict(found.themes), {found.event or NONE: 1.0}, direction
 
     def _told(self, asked: _Asked, said: _Said) -> HeadlineReading:
-        event = max(said.events, key=lambda name: (said.events[name], name))
+        whole = said.whole
+        event = max(whole.events, key=lambda name: (whole.events[name], name))
         targets = [
             TargetReading(
-                issuer, "direct", _three(said.sentiment[number]), float(said.relevance[number]),
+                issuer, "direct", _three(said.sentiment[number].tolist()), float(said.relevance[number]),
                 asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
             )
             for number, issuer in enumerate(asked.named)
         ]  # fmt: skip
-        against, none, for_ = said.directions
+        against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
-        moved = self.exposures.read(asked.text, named, said.events, (for_, none, against), asked.on, said.moved)
+        moved = self.exposures.read(asked.text, named, whole.events, (for_, none, against), asked.on, whole.moved)
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]
         return HeadlineReading(
             asked.title, asked.language, None if targets else "names no issuer, and its event moves none of them",
-            said.themes, None if event == NONE else event, said.events[event], said.directions, tuple(targets),
-            said.embedding,
+            whole.themes, None if event == NONE else event, whole.events[event], whole.directions, tuple(targets),
+            whole.embedding,
         )  # fmt: skip
 
 
@@ -260,9 +269,9 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class _Said:
-    sentiment: NDArray[np.float64]
-    relevance: NDArray[np.float64]
+class _Whole:
+    """What is said of a text as a whole; directions are P(against), P(none), P(for)."""
+
     themes: dict[str, float]
     events: dict[str, float]
     directions: Three
@@ -270,6 +279,13 @@ class _Said:
     embedding: NDArray[np.float32] | None = None
 
 
-def _three(values: NDArray[np.float64]) -> Three:
-    negative, neutral, positive = (float(value) for value in values)
-    return negative, neutral, positive
+@dataclass(frozen=True)
+class _Said:
+    sentiment: NDArray[np.float64]
+    relevance: NDArray[np.float64]
+    whole: _Whole
+
+
+def _three(values: Sequence[float]) -> Three:
+    first, second, third = values
+    return first, second, third
