@@ -131,7 +131,7 @@ class Reader:
         roles = model.card.roles
         known = {one.id: [float(role in one.roles) for role in roles] for one in universe.issuers.values()}
         self._seen = sorted(issuer for issuer, held in known.items() if any(held))
-        self._held = np.array([known[issuer] for issuer in self._seen]).reshape(-1, len(roles))
+        self._held = np.array([known[issuer] for issuer in self._seen]).reshape(len(self._seen), len(roles))
         self._linker = Linker(universe)
         self.linker_id = self._linker.id
 
