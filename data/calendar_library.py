@@ -24,9 +24,8 @@ class _HolidaysOfASpan(AbstractHolidayCalendar):
         self._first, self._last = pd.Timestamp(first), pd.Timestamp(last)
 
     def holidays(self, start: Any = None, end: Any = None, return_name: bool = False) -> Any:
-        return super().holidays(
-            self._first if start is None else start, self._last if end is None else end, return_name
-        )
+        since, until = self._first if start is None else start, self._last if end is None else end
+        return super().holidays(since, until, return_name)  # type: ignore[call-overload]  # it may be either
 
 
 @cache

@@ -224,9 +224,8 @@ def apply_overrides(known: Auctions, overrides: list[Override], zone: ZoneInfo) 
         there = at < len(session) and session[at] == day
         if override.kind == "closed":
             if there:
-                session, open_at, close_at, half_day = (
-                    np.delete(c, at) for c in (session, open_at, close_at, half_day)
-                )
+                kept = session != day
+                session, open_at, close_at, half_day = session[kept], open_at[kept], close_at[kept], half_day[kept]
             continue
         if not there:
             # Clock times of the last full session before, so that summer time falls where it belongs.
