@@ -6,7 +6,6 @@ inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import signal
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from chipwire.data.news import NewsSummary
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "CHIPWIRE"}
+LOOK_FOR_CYCLES = (50_000, 10, 10)
+"""After how many new objects Python looks for cycles that nobody holds. We leave few; by its default, 700, it walks
+dozens of times through all objects of the libraries while they are imported."""
 
 
 def _settings_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
@@ -421,7 +423,7 @@ def _terminate(*_: object) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    _seldom_look_for_cycles()
+    gc.set_threshold(*LOOK_FOR_CYCLES)
     verbose = any(argument in ("-vv", "-vvv") for argument in (sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(args=arguments, prog_name="chipwire", standalone_mode=False)
@@ -447,15 +449,6 @@ def main(arguments: list[str] | None = None) -> int:
         raise
     # Without standalone mode click returns the code of an Exit instead of raising it.
     return code if isinstance(code, int) else 0
-
-
-def _seldom_look_for_cycles() -> None:
-    """Spare a short command a fifth of its time: we leave few cycles, and the libraries' objects are many.
-
-    Python looks at new objects by the 700 and, again and again, at all there are; it looks once more when it ends.
-    """
-    gc.set_threshold(50_000, 10, 10)
-    atexit.register(gc.freeze)
 
 
 def _message(error: BaseException) -> str:
