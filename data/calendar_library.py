@@ -20,7 +20,10 @@ class _HolidaysOfASpan(AbstractHolidayCalendar):
     """The holidays by the rules of another calendar; worked out once, from `first` to `last` where no span is given."""
 
     def __init__(self, rules: Any, first: date, last: date) -> None:
-        super().__init__(rules=rules)
+        # A rule that ended before would still be worked out for all its years.
+        super().__init__(
+            rules=[rule for rule in rules if rule.year or not rule.end_date or rule.end_date.date() >= first]
+        )
         self._first, self._last = pd.Timestamp(first), pd.Timestamp(last)
 
     def holidays(self, start: Any = None, end: Any = None, return_name: bool = False) -> Any:
