@@ -6,6 +6,7 @@ inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -424,6 +425,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     gc.set_threshold(*LOOK_FOR_CYCLES)
+    atexit.register(gc.disable)  # else Python looks twice when it ends
     verbose = any(argument in ("-vv", "-vvv") for argument in (sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(args=arguments, prog_name="chipwire", standalone_mode=False)
