@@ -6,6 +6,8 @@ inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from chipwire.data.news import NewsSummary
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "CHIPWIRE"}
+LOOK_FOR_CYCLES = (50_000, 10, 10)
+"""After how many new objects Python looks for cycles that nobody holds. We leave few; by its default, 700, it walks
+dozens of times through all objects of the libraries while they are imported."""
 
 
 def _settings_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
@@ -419,6 +424,8 @@ def _terminate(*_: object) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    gc.set_threshold(*LOOK_FOR_CYCLES)
+    atexit.register(gc.disable)  # else Python looks twice when it ends
     verbose = any(argument in ("-vv", "-vvv") for argument in (sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(args=arguments, prog_name="chipwire", standalone_mode=False)

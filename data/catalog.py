@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -36,6 +36,9 @@ _OBJECTS = """
     SELECT 'schema', schema_name, '' FROM duckdb_schemas() WHERE NOT internal AND database_name <> 'temp'
 """
 _DETAILS = frozenset({"column", "constraint", "definition"})
+_SOUND = {4: "4519268db9633605befb0bde1951299e73ab13daba6487f4dcf5fffd09e2f14b"}
+"""Digest of the objects by schema version, as this DuckDB words them: a file that has it is sound, and need not be
+compared with a catalog built anew. Another DuckDB may word them otherwise; then they are compared."""
 _VERSION_TABLE = """
     CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL)
 """
@@ -100,6 +103,11 @@ def _expected(scratch: Callable[[], Any], version: int) -> frozenset[tuple[str, 
         connection.close()
 
 
+def digest_of(objects: Set[tuple[str, str, str]]) -> str:
+    """Return a digest of a catalog's objects."""
+    return hashlib.sha256(repr(sorted(objects)).encode()).hexdigest()
+
+
 def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any], version: int = SCHEMA_VERSION) -> None:
     """Refuse a file whose catalog is not exactly what the migrations up to a version make.
 
@@ -119,8 +127,10 @@ def check_catalog(connection: Any, path: Path, scratch: Callable[[], Any], versi
     ForeignCatalog
         Names the first objects that are extra or missing.
     """
-    expected = _expected(scratch, version)
     found = set(connection.execute(_OBJECTS).fetchall())
+    if digest_of(found) == _SOUND.get(version):
+        return
+    expected = _expected(scratch, version)
     # Lists of kinds differ in rank, not in truth: an extra view is named before the columns it brings.
     extra = sorted(found - expected, key=lambda item: (item[0] in _DETAILS, item))
     missing = sorted(expected - found, key=lambda item: (item[0] in _DETAILS, item))

@@ -39,6 +39,8 @@ Params = Sequence[object] | Mapping[str, object]
 
 _NOT_DIGESTED = frozenset({"digest", "migration"})
 _ORDER = "order_in_call"
+_COLUMNS = "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
+_KEYS = "SELECT table_name, constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
 _UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
 
 
@@ -66,6 +68,7 @@ class Warehouse:
         self._connection = connection
         self._lock = lock
         self._touched: set[str] = set()
+        self._layouts: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
         self._depth = 0
 
     @classmethod
@@ -225,26 +228,47 @@ class Warehouse:
         """
         given: Any = rows
         is_arrow = hasattr(given, "column_names")
-        names = list(given.column_names if is_arrow else given.columns)
-        known = {row[0] for row in self.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table])}
-        if not known or not set(names) <= known:
-            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
+        columns, names = self._named_columns(table, given)
         order = list(range(len(given)))
         numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
-        columns = ", ".join(f'"{name}"' for name in names)
-        key = ", ".join(f'"{name}"' for name in self._key(table) if name in names) or _ORDER
+        key = ", ".join(f'"{name}"' for name in self._layout(table)[1] if name in names) or _ORDER
         self.touch(table)
-        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said. Names come from the
-        # catalog just read, never from input.
+        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said.
         sql = (
-            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608
+            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608 - from the catalog
             f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1 ON CONFLICT DO NOTHING"
         )
         return self.run(sql, incoming=numbered)
 
-    def _key(self, table: str) -> list[str]:
-        sql = "SELECT constraint_column_names FROM duckdb_constraints() WHERE table_name = ? AND constraint_type = ?"
-        return list(self.value(sql, [table, "PRIMARY KEY"]))
+    def append(self, table: str, rows: pa.Table | pd.DataFrame) -> int:
+        """Append rows as `insert` does, but of which the caller knows that every key is new: half the work.
+
+        Raises
+        ------
+        duckdb.ConstraintException
+            The caller was mistaken; nothing of the open transaction stays.
+        """
+        columns, _ = self._named_columns(table, rows)
+        self.touch(table)
+        sql = f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming'  # noqa: S608 - from the catalog
+        return self.run(sql, incoming=rows)
+
+    def _named_columns(self, table: str, rows: Any) -> tuple[str, list[str]]:
+        """Return the columns of `rows` as SQL and by name. The names are the catalog's own, never from input."""
+        names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
+        known = self._layout(table)[0]
+        if not known or not set(names) <= known:
+            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
+        return ", ".join(f'"{name}"' for name in names), names
+
+    def _layout(self, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return a table's columns and its key; no table changes while a warehouse is open."""
+        if not self._layouts:
+            keys = dict(self.rows(_KEYS))
+            self._layouts = {
+                name: (frozenset(columns), tuple(keys.get(name, ()))) for name, columns in self.rows(_COLUMNS)
+            }
+        return self._layouts.get(table, (frozenset(), ()))
 
     def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
         """Open a batch inside the current transaction and return its number; close it with `end_batch`."""
@@ -272,8 +296,7 @@ class Warehouse:
         A process killed between the two leaves tables without a digest, not with one that accuses them.
         """
         self._touched.update(tables)
-        for table in tables:
-            self.run("DELETE FROM digest WHERE name = ?", [table])
+        self.run("DELETE FROM digest WHERE list_contains(?, name)", [list(tables)])
 
     def checkpoint(self) -> None:
         """Move the log into the file and look at the result.
@@ -311,6 +334,9 @@ class Warehouse:
         """Read every value of a table and return its row count and an order-free digest."""
         if table not in self.table_names():
             raise ValueError(f"no such table: {table}")
+        return self._digest(table)
+
+    def _digest(self, table: str) -> tuple[int, str]:
         sql = f'SELECT count(*), coalesce(bit_xor(hash(t)), 0)::VARCHAR FROM "{table}" AS t'  # noqa: S608 - checked
         count, value = self.rows(sql)[0]
         return int(count), str(value)
@@ -320,7 +346,7 @@ class Warehouse:
         undigested = set(self.table_names()) - digested
         with self.transaction():
             for table in sorted((self._touched | undigested) - _NOT_DIGESTED):
-                values = [table, *self.table_digest(table), duckdb.__version__]
+                values = [table, *self._digest(table), duckdb.__version__]
                 self.run("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", values)
         self._touched.clear()
 

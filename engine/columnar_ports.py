@@ -31,11 +31,14 @@ class TargetSource(Protocol):
     configurations : int
     needs_fills : bool
         Whether `LedgerState.fills` is asked; keeping them takes time.
+    tells_causes : bool
+        Whether `causes` may return any; asking for those of every order takes time.
     """
 
     name: str
     configurations: int
     needs_fills: bool
+    tells_causes: bool
 
     def causes(self, configuration: int, instrument: str) -> Sequence[Cause]:
         """Return what the last decision read about an instrument, strongest first; asked for full ledgers only."""

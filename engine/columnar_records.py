@@ -96,11 +96,12 @@ class Recorder:
     def decided(self, event: Event, decision: Decision, held: Floats) -> None:
         """Keep the targets, the wishes that gave no order, and the causes of the orders."""
         self._last[event.venue] = event
-        start, names = self._plan.facts[event.venue].rows.start, self._symbols[event.venue]
         asked: Asked = []
-        for column, lane in zip(*(axis.tolist() for axis in np.nonzero(decision.sent)), strict=True):
-            causes = tuple(self._targets.causes(lane, names[column]))
-            asked.append((lane, start + column, held[column, lane] != 0.0, causes))
+        if self._targets.tells_causes:
+            start, names = self._plan.facts[event.venue].rows.start, self._symbols[event.venue]
+            for column, lane in zip(*(axis.tolist() for axis in np.nonzero(decision.sent)), strict=True):
+                causes = tuple(self._targets.causes(lane, names[column]))
+                asked.append((lane, start + column, held[column, lane] != 0.0, causes))
         self._told += 1
         self._decided.append(Decided(self._told, event, decision, held.copy(), asked))
         self._log.append(self._decided[-1])

@@ -39,7 +39,7 @@ class PanelTargets:
 
     def __init__(self, market: Market, weights: Mapping[str, Weights], name: str = "targets") -> None:
         self.name = name
-        self.needs_fills = False
+        self.needs_fills = self.tells_causes = False
         known = {venue.mic: venue for venue in market.venues}
         for mic in weights:
             if mic not in known:
@@ -96,6 +96,7 @@ class DecideTargets:
         each = [settings] * len(strategies) if isinstance(settings, Settings) else settings
         self.name = strategies[0].name
         self.configurations = len(strategies)
+        self.tells_causes = True
         self.needs_fills = any(type(strategy).on_fill is not Strategy.on_fill for strategy in strategies)
         self._market, self._issuers = market, issuers
         self._books: Sequence[SignalBook | None] = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from chipwire.engine.measures import TRADING_DAYS_A_YEAR, daily_returns
 from chipwire.reports.benchmarks import Benchmark
-from chipwire.reports.collect import RunReport
+from chipwire.reports.figures import RunFigures
 from chipwire.reports.values import MISSING, money, number, percent
 from chipwire.reports.warnings import ENOUGH_TRADES as ENOUGH_TRADES  # the page says it too
 
@@ -20,17 +20,17 @@ ENOUGH_DAYS = 60
 """Daily returns below which a standard error that holds for many returns is not told."""
 
 
-def first_benchmark(report: RunReport) -> Benchmark | None:
+def first_benchmark(report: RunFigures) -> Benchmark | None:
     """Return the benchmark that the run is measured against: the first one named that could be valued."""
     return report.benchmarks[0] if report.benchmarks else None
 
 
-def verdict(report: RunReport) -> str:
+def verdict(report: RunFigures) -> str:
     """Return what came of the run and with how many trades, as text."""
     return f"{answer(report)} {trades(report)}"
 
 
-def answer(report: RunReport) -> str:
+def answer(report: RunFigures) -> str:
     """Return the answer in one sentence: gain after costs, against which benchmark, and how sure that is."""
     metrics, currency = report.metrics, report.run.currency
     return (
@@ -71,14 +71,14 @@ def sharpe_standard_error(returns: NDArray[np.float64]) -> float:
     return math.sqrt(max(float(variance), 0.0) * TRADING_DAYS_A_YEAR)
 
 
-def believed(report: RunReport) -> str:
+def believed(report: RunFigures) -> str:
     """Return what a careful reader should believe of a run that was checked; else how to have it checked."""
     if report.check is not None:
         return str(report.check["sentence"])
     return "Not checked against luck and placebos: repeat it with chipwire backtest ... --check."
 
 
-def _uncertainty(report: RunReport) -> str:
+def _uncertainty(report: RunFigures) -> str:
     """Return how sure the Sharpe ratio is, as the end of a sentence; nothing where it cannot be told.
 
     Nor where the run was checked: the check says more, see `believed`.
@@ -101,14 +101,14 @@ def _moved(change: float) -> str:
     return f"{'lost' if change < 0 else 'gained'} {percent(abs(change), signed=False)}"
 
 
-def _against(report: RunReport) -> str:
+def _against(report: RunFigures) -> str:
     mark = first_benchmark(report)
     if mark is None:
         return "with no benchmark to compare it with"
     return f"while {mark.instrument} {_moved(mark.total_return)}"
 
 
-def trades(report: RunReport) -> str:
+def trades(report: RunFigures) -> str:
     """Return in a sentence how many trades there were, and whether they are too few."""
     metrics = report.metrics
     if not metrics.n_fills:
@@ -120,7 +120,7 @@ def trades(report: RunReport) -> str:
     return text + "."
 
 
-def five_figures(report: RunReport) -> list[tuple[str, str]]:
+def five_figures(report: RunFigures) -> list[tuple[str, str]]:
     """Return label and value of total return, benchmark return, Sharpe ratio, maximum drawdown and costs."""
     metrics, mark = report.metrics, first_benchmark(report)
     return [

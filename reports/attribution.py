@@ -35,6 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def attribute(
     }
     account = {DIVIDENDS: float(equity["dividends"].sum()), BORROW: -float(equity["borrow"].sum())}
     profit = float(equity["equity"].iloc[-1]) - capital
-    tables = []
+    rows: list[tuple[Any, ...]] = []
     for by in TABLES:
         if by == "side":
             lines = _by_side(made)
@@ -109,8 +110,11 @@ def attribute(
             lines = _by_label(made, labels[by])
         else:
             lines = _by_signal(made, held, own, signals[by])
-        tables.append(_table(by, lines, account, profit))
-    return Attribution(pd.concat(tables, ignore_index=True), _trips(made))
+        rows += _table(by, lines, account, profit)
+    frame = pd.DataFrame(rows, columns=["by", "line", *AMOUNTS, "total"])
+    amounts = [*AMOUNTS, "total"]
+    table = frame.astype(dict.fromkeys(amounts, np.float64)).assign(**{name: frame[name] / 100 for name in amounts})
+    return Attribution(table, _trips(made))
 
 
 # --- the signals behind it -------------------------------------------------------------------------------
@@ -141,15 +145,17 @@ def _signals(causes: pd.DataFrame, number: Whole) -> tuple[Floats, dict[str, lis
 
 def _held_signals(made: Holdings, own: Floats) -> Floats:
     """Return the weights behind what is held after each fill, shape as `own`."""
-    held = own.copy()
+    if own.shape[1] == 1:
+        return own  # nothing but no headline at all: each weight is 1
     grows = ~made.opens & ~made.split & (np.abs(made.after) > np.abs(made.before))
-    for row in np.flatnonzero(~made.opens):  # the row before is of the same instrument: something was held
-        if grows[row]:
-            part = made.before[row] / made.after[row]
-            held[row] = part * held[row - 1] + (1 - part) * own[row]
-        else:
-            held[row] = held[row - 1]
-    return held
+    # Of each fill: the one that last changed what is behind the position. The row before is of the same instrument.
+    source = np.maximum.accumulate(np.where(made.opens | grows, np.arange(len(own)), 0))
+    held = own.copy()
+    for row in np.flatnonzero(grows).tolist():
+        part = made.before[row] / made.after[row]
+        held[row] = part * held[source[row - 1]] + (1 - part) * own[row]
+    behind: Floats = held[source]
+    return behind
 
 
 # --- lines -----------------------------------------------------------------------------------------------
@@ -211,8 +217,8 @@ def _trips(made: Holdings) -> pd.DataFrame:
 # --- to the cent -----------------------------------------------------------------------------------------
 
 
-def _table(by: str, lines: Lines, account: Mapping[str, float], profit: float) -> pd.DataFrame:
-    """Return one table in cents that add up, with the lines that are not zero."""
+def _table(by: str, lines: Lines, account: Mapping[str, float], profit: float) -> list[tuple[Any, ...]]:
+    """Return one table's rows in whole cents that add up, without the lines that are zero."""
     cells = {name: [*amounts, 0.0] for name, amounts in lines.items()}
     cells |= {name: [0.0, 0.0, 0.0, amount] for name, amount in account.items() if amount}
     missing = profit - math.fsum(amount for amounts in cells.values() for amount in amounts)
@@ -226,9 +232,7 @@ def _table(by: str, lines: Lines, account: Mapping[str, float], profit: float) -
     rows = [(by, name, *row, sum(row)) for name, row in zip(cells, cents.tolist(), strict=True)]
     rows = [row for row in rows if any(row[2:])]
     rows.sort(key=lambda row: (REMAINDERS.index(row[1]) + 1 if row[1] in REMAINDERS else 0, -row[-1], row[1]))
-    frame = pd.DataFrame(rows, columns=["by", "line", *AMOUNTS, "total"])
-    amounts = [*AMOUNTS, "total"]
-    return frame.astype(dict.fromkeys(amounts, np.float64)).assign(**{n: frame[n] / 100 for n in amounts})
+    return rows
 
 
 def _whole(exact: Floats, total: int) -> Whole:

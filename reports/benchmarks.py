@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_HAS_CLOSES = "SELECT count(*) FROM bar WHERE instrument = ? AND interval = '1d' AND session <= ?"
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -96,12 +98,12 @@ def _value(
     known = universe.instruments.get(symbol)
     if known is None:
         return "not in the universe"
+    if not warehouse.value(_HAS_CLOSES, [symbol, days[-1]]):
+        return "no daily bars in the warehouse"
     asked: dict[str, object] = {"instrument": symbol, "currency": known.currency, "base": base}
     frame = warehouse.frame(
         load_sql("chipwire.reports", "benchmark.sql"), asked, days=pd.DataFrame({"day": pd.to_datetime(days)})
     )
-    if frame["close"].isna().all():
-        return "no daily bars in the warehouse"
     # Adjusted and plain closes do not mix in one series.
     adjusted = bool(frame.loc[frame["close"].notna(), "adj_close"].notna().all())
     local = frame["adj_close" if adjusted else "close"]

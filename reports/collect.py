@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from chipwire.data.calendars import sessions
@@ -23,111 +24,49 @@ from chipwire.engine.settings import stored_settings
 from chipwire.engine.validation.luck import luck_of_run
 from chipwire.engine.validation.store import stored_check
 from chipwire.reports.attribution import attribute
-from chipwire.reports.benchmarks import Benchmark, value_benchmarks
+from chipwire.reports.benchmarks import value_benchmarks
+from chipwire.reports.figures import RunFigures
+from chipwire.reports.figures import RunInfo as RunInfo  # asked for here by most
 from chipwire.reports.metrics import Metrics, summary, with_capital
 from chipwire.reports.signal_quality import SignalQuality, quality_of_run
-from chipwire.reports.warnings import Gap, warn_of_result
-
-STALE_AFTER_DAYS = 10
-"""A benchmark whose last bar is older than this at the run's end is said to be stale (the longest holidays of
-the three venues close them for nine days)."""
+from chipwire.reports.warnings import Gap, warn_of_hindsight, warn_of_input, warn_of_result
 
 
 @dataclass(frozen=True)
-class RunInfo:
-    """The row of the ``run`` table, its JSON parsed, and the model it read with."""
-
-    run_id: str
-    run_no: int
-    strategy: str
-    engine: str
-    params: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    data_fingerprint: str
-    model_id: str | None
-    model_name: str | None
-    training_cutoff: date | None
-    code_version: str
-    warnings: tuple[str, ...]
-
-    @property
-    def capital(self) -> float:
-        """Base currency at the start."""
-        return float(self.settings["capital"])
-
-    @property
-    def currency(self) -> str:
-        """ISO code of the base currency."""
-        return str(self.settings["currency"])
-
-    @property
-    def interval(self) -> str:
-        """Of the bars traded on."""
-        return str(self.settings.get("interval", "1d"))
-
-    @property
-    def participation(self) -> float:
-        """Largest part of a bar's volume that an order could take; NaN where it was not stored."""
-        return float(self.settings.get("participation", math.nan))
-
-
-@dataclass(frozen=True)
-class RunReport:
+class RunReport(RunFigures):
     """All that the outputs show of a run.
 
     Attributes
     ----------
-    days, curve : tuple
-        The day before the run, then its UTC days; the capital, then the equity at the end of each.
     drawdown : tuple of float
         Fractions <= 0, one for each day of `days`.
-    benchmarks, missing : tuple
-        Those that could be valued, and ``(instrument, reason)`` for those that could not.
     monthly : DataFrame
         ``year``, ``month``, ``return`` (fraction of the equity at the end of the month before).
-    equity, fills, causes, unfilled, reasons, costs, positions : DataFrame
+    equity, fills, causes, unfilled, costs, positions : DataFrame
         ``equity``, ``unfilled`` and ``positions`` as in the warehouse; ``fills``, ``causes`` and ``costs``
-        as in the .sql files beside this module; ``reasons`` counts unfilled orders. Instants are UTC without
-        a zone.
-    attribution : DataFrame
-        Where the profit came from, see `chipwire.reports.attribution.Attribution`.
+        as in the .sql files beside this module. Instants are UTC without a zone.
     closes : DataFrame
         ``instrument``, ``session``, ``close`` in local currency of every instrument traded.
     n_headlines : int
         Headlines of the warehouse that became available in the run's days, traded on or not.
-    warnings : tuple of str
-        The engine's and those about the report's own input.
     quality : SignalQuality or None
         None for a strategy that reads no signals, and where a warning says why it could not be measured.
-    check : mapping or None
-        What ``backtest --check`` stored with the run, as `chipwire.engine.validation.run_check.RunCheck.as_json` gives
-        it; None for a run that was not checked.
     luck : mapping or None
         That of the check, else computed from the run's days as `LuckReport.as_json` gives it; None for a run of one
-        day, and where it was not asked for.
+        day.
     """
 
-    run: RunInfo
-    metrics: Metrics
-    days: tuple[date, ...]
-    curve: tuple[float, ...]
     drawdown: tuple[float, ...]
-    benchmarks: tuple[Benchmark, ...]
-    missing: tuple[tuple[str, str], ...]
     monthly: pd.DataFrame
     equity: pd.DataFrame
     fills: pd.DataFrame
     causes: pd.DataFrame
     unfilled: pd.DataFrame
-    reasons: pd.DataFrame
     costs: pd.DataFrame
     positions: pd.DataFrame
-    attribution: pd.DataFrame
     closes: pd.DataFrame
     n_headlines: int
-    warnings: tuple[str, ...]
     quality: SignalQuality | None
-    check: Mapping[str, Any] | None
     luck: Mapping[str, Any] | None
 
     @property
@@ -275,32 +214,6 @@ def _count_headlines(warehouse: Warehouse, first: date, last: date) -> int:
 # --- all of it -------------------------------------------------------------------------------------------
 
 
-def _warnings(
-    run: RunInfo, benchmarks: Sequence[Benchmark], missing: Sequence[tuple[str, str]], last_day: date
-) -> tuple[str, ...]:
-    found = list(run.warnings)
-    found += [f"benchmark {symbol} is left out: {reason}" for symbol, reason in missing]
-    for mark in benchmarks:
-        if mark.starts_on:
-            found.append(f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there")
-        if (last_day - mark.last_session).days > STALE_AFTER_DAYS:
-            found.append(f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on")
-    return tuple(found)
-
-
-def _hindsight(run: RunInfo, causes: pd.DataFrame) -> tuple[str, ...]:
-    """Say how many fills rest on headlines that the model may have learnt from."""
-    if run.training_cutoff is None or causes.empty:
-        return ()
-    first = causes[causes["rank"] == causes.groupby("fill_no")["rank"].transform("min")]
-    known = int((first["available_at"] < pd.Timestamp(run.training_cutoff) + pd.Timedelta(days=1)).sum())
-    if not known:
-        return ()
-    share = f"{known:,} of {len(first):,} fills with a headline"
-    when = f"from before the model's training cut-off ({run.training_cutoff})"
-    return (f"{share} rest on one {when}: the model may have learnt what happened next",)
-
-
 def _quality(warehouse: Warehouse, universe: Universe, run: RunInfo) -> tuple[SignalQuality | None, tuple[str, ...]]:
     """Measure the run's signals, or say why that cannot be done; the rest of the report needs no bars."""
     try:
@@ -326,9 +239,56 @@ def _gaps(warehouse: Warehouse, run: RunInfo, first: date, last: date) -> list[G
     return found
 
 
-def collect(
-    warehouse: Warehouse, run_ref: str, universe: Universe | None = None, *, quality: bool = True
-) -> RunReport:  # fmt: skip
+# The rows of a run: equity, fills, unfilled, positions.
+_Books = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def _books(warehouse: Warehouse, run: RunInfo) -> _Books:
+    return *_ledger(warehouse, run.run_id), _table(warehouse, "position", "day, instrument", run.run_id)
+
+
+def _figures(warehouse: Warehouse, universe: Universe, run: RunInfo, books: _Books) -> RunFigures:
+    equity, ledger, unfilled, positions = books
+    metrics = _summary(warehouse, run, equity, ledger, unfilled)
+    days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
+    asked = list(map(str, run.settings.get("benchmarks", [])))
+    benchmarks, missing = value_benchmarks(warehouse, universe, asked, run.currency, days, curve)
+    behind = warehouse.frame(load_sql("chipwire.reports", "attribution.sql"), {"run": run.run_id})
+    issuers = {symbol: known.issuer for symbol, known in universe.instruments.items()}
+    divided = attribute(equity, ledger, positions, behind, issuers, run.capital)
+    gaps = _gaps(warehouse, run, metrics.first_day, metrics.last_day)
+    counts = unfilled.groupby("reason").size().rename("orders").reset_index()
+    return RunFigures(
+        run=run,
+        metrics=metrics,
+        days=tuple(days),
+        curve=tuple(map(float, curve)),
+        benchmarks=benchmarks,
+        missing=missing,
+        reasons=counts.sort_values(["orders", "reason"], ascending=[False, True], ignore_index=True),
+        attribution=divided.table,
+        warnings=(
+            *warn_of_input(run, benchmarks, missing, metrics.last_day),
+            *warn_of_result(metrics, divided.trips, gaps, run.currency),
+        ),
+        check=stored_check(warehouse, run.run_id),
+    )
+
+
+def _causes(warehouse: Warehouse, run: RunInfo) -> pd.DataFrame:
+    return warehouse.frame(load_sql("chipwire.reports", "causes.sql"), {"run": run.run_id})
+
+
+def collect_figures(warehouse: Warehouse, run_ref: str, universe: Universe | None = None) -> RunFigures:
+    """Read a run's figures and no more; parameters and errors as in `collect`."""
+    run = run_info(warehouse, resolve_run(warehouse, run_ref))
+    found = _figures(warehouse, universe or load_universe(), run, _books(warehouse, run))
+    if run.training_cutoff is None:  # then nothing is said of hindsight
+        return found
+    return replace(found, warnings=(*found.warnings, *warn_of_hindsight(run, _causes(warehouse, run))))
+
+
+def collect(warehouse: Warehouse, run_ref: str, universe: Universe | None = None) -> RunReport:
     """Read a run and all that stands behind it.
 
     Parameters
@@ -337,56 +297,31 @@ def collect(
         See `resolve_run`.
     universe : Universe, optional
         For the benchmarks' currencies and names; the shipped one by default.
-    quality : bool
-        Whether to measure the signals too, which reads all bars and signals of the run, and how far luck goes.
 
     Raises
     ------
     UnknownName, BadParameter, NothingToDo
     """
     run = run_info(warehouse, resolve_run(warehouse, run_ref))
-    equity, ledger, unfilled = _ledger(warehouse, run.run_id)
-    metrics = _summary(warehouse, run, equity, ledger, unfilled)
     universe = universe or load_universe()
-    days, curve = with_capital(list(equity["day"]), equity["equity"].to_numpy(dtype=float), run.capital)
-    asked = list(map(str, run.settings.get("benchmarks", [])))
-    benchmarks, missing = value_benchmarks(warehouse, universe, asked, run.currency, days, curve)
-    named: dict[str, object] = {"run": run.run_id}
-    causes = warehouse.frame(load_sql("chipwire.reports", "causes.sql"), named)
-    positions = _table(warehouse, "position", "day, instrument", run.run_id)
-    behind = warehouse.frame(load_sql("chipwire.reports", "attribution.sql"), named)
-    issuers = {symbol: known.issuer for symbol, known in universe.instruments.items()}
-    divided = attribute(equity, ledger, positions, behind, issuers, run.capital)
-    gaps = _gaps(warehouse, run, metrics.first_day, metrics.last_day)
-    counts = unfilled.groupby("reason").size().rename("orders").reset_index()
-    measured, unmeasured = _quality(warehouse, universe, run) if quality else (None, ())
-    check = stored_check(warehouse, run.run_id)
+    equity, _, unfilled, positions = books = _books(warehouse, run)
+    found = _figures(warehouse, universe, run, books)
+    metrics, named = found.metrics, {"run": run.run_id}
+    causes = _causes(warehouse, run)
+    measured, unmeasured = _quality(warehouse, universe, run)
+    shown = vars(found) | {"warnings": (*found.warnings, *unmeasured, *warn_of_hindsight(run, causes))}
     return RunReport(
-        run=run,
-        metrics=metrics,
-        days=tuple(days),
-        curve=tuple(map(float, curve)),
-        drawdown=tuple(map(float, drawdowns(curve))),
-        benchmarks=benchmarks,
-        missing=missing,
-        monthly=monthly_returns(days, list(map(float, curve))),
+        **shown,
+        drawdown=tuple(map(float, drawdowns(np.array(found.curve)))),
+        monthly=monthly_returns(found.days, found.curve),
         equity=equity,
         fills=_with_dates(warehouse.frame(load_sql("chipwire.reports", "fills.sql"), named)),
         causes=causes,
         unfilled=unfilled,
-        reasons=counts.sort_values(["orders", "reason"], ascending=[False, True], ignore_index=True),
         costs=warehouse.frame(load_sql("chipwire.reports", "costs.sql"), named | {"base": run.currency}),
         positions=positions,
-        attribution=divided.table,
-        warnings=(
-            *_warnings(run, benchmarks, missing, metrics.last_day),
-            *warn_of_result(metrics, divided.trips, gaps, run.currency),
-            *unmeasured,
-            *_hindsight(run, causes),
-        ),
         quality=measured,
-        check=check,
-        luck=_luck(warehouse, run.run_id, check, metrics.days) if quality else None,
-        closes=_closes(warehouse, run, days),
+        luck=_luck(warehouse, run.run_id, found.check, metrics.days),
+        closes=_closes(warehouse, run, found.days),
         n_headlines=_count_headlines(warehouse, metrics.first_day, metrics.last_day),
     )

@@ -10,7 +10,8 @@ from typing import Any
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import first_benchmark, five_figures, verdict
-from chipwire.reports.collect import RunReport, collect
+from chipwire.reports.collect import collect_figures
+from chipwire.reports.figures import RunFigures
 from chipwire.reports.values import MISSING, money, number, percent, plain
 
 
@@ -18,7 +19,7 @@ from chipwire.reports.values import MISSING, money, number, percent, plain
 class RunSummary:
     """What the terminal shows of a run."""
 
-    report: RunReport
+    report: RunFigures
 
     @property
     def sentence(self) -> str:
@@ -60,7 +61,7 @@ class RunSummary:
         return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def further_figures(report: RunReport) -> list[tuple[str, str]]:
+def further_figures(report: RunFigures) -> list[tuple[str, str]]:
     """Return label and value of the figures below the first five; estimates with their standard error."""
     metrics, mark = report.metrics, first_benchmark(report)
     figures = [
@@ -83,7 +84,7 @@ def _estimate(value: str, error: str) -> str:
     return value if value == MISSING else f"{value} +/- {error}"
 
 
-def _nested(report: RunReport) -> dict[str, dict[str, float]]:
+def _nested(report: RunFigures) -> dict[str, dict[str, float]]:
     """Return the total of each line of each table of the attribution."""
     found: dict[str, dict[str, float]] = {}
     for by, line, total in report.attribution[["by", "line", "total"]].itertuples(index=False, name=None):
@@ -94,7 +95,7 @@ def _nested(report: RunReport) -> dict[str, dict[str, float]]:
 def summarize(warehouse: Warehouse, run_id: str, universe: Universe) -> RunSummary:
     """Return the summary of a run; where the warehouse is writable its figures are stored with the run."""
     # What a check found is told beside the sentence, which is the same before and after it.
-    found = RunSummary(replace(collect(warehouse, run_id, universe, quality=False), check=None))
+    found = RunSummary(replace(collect_figures(warehouse, run_id, universe), check=None))
     if warehouse.writable:
         with warehouse.transaction():
             figures = json.dumps(found.report.metrics.as_json())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from chipwire.reports.values import csv_cell, number, one_line, plain
 
 if TYPE_CHECKING:
-    from chipwire.reports.collect import RunReport
+    from chipwire.reports.figures import RunFigures
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Column:
         return number(value) if isinstance(value, float) else one_line(str(value))
 
 
-def five_figures(report: RunReport) -> list[tuple[str, str]]:
+def five_figures(report: RunFigures) -> list[tuple[str, str]]:
     """Return label and value of the five figures; see `chipwire.reports.answer.five_figures`."""
     # Imported here because it brings pandas, and the command line imports this module at its start.
     from chipwire.reports import answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from chipwire.reports.values import money, percent
@@ -11,6 +12,8 @@ from chipwire.reports.values import money, percent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from chipwire.reports.benchmarks import Benchmark
+    from chipwire.reports.figures import RunInfo
     from chipwire.reports.metrics import Metrics
 
 ENOUGH_TRADES = 30
@@ -20,6 +23,9 @@ HEAVY_COSTS = 0.5
 """Part of the profit before costs from which on costs are said to eat it."""
 MADE_BY_ONE = 0.5
 """Part of the profit from which on one trade is said to make it."""
+STALE_AFTER_DAYS = 10
+"""A benchmark whose last bar is older than this at the run's end is said to be stale (the longest holidays of
+the three venues close them for nine days)."""
 NAMED = 3
 """Instruments that a warning names; the others are counted."""
 
@@ -99,3 +105,35 @@ def missing_sessions(gaps: Sequence[Gap]) -> str | None:
     named = [f"{gap.instrument} on {gap.missing:,} of {gap.sessions:,} sessions" for gap in worst[:NAMED]]
     more = f" and {len(worst) - NAMED} more" if len(worst) > NAMED else ""
     return f"bars are missing (or trading was suspended): {', '.join(named)}{more}"
+
+
+def warn_of_input(
+    run: RunInfo, benchmarks: Sequence[Benchmark], missing: Sequence[tuple[str, str]], last_day: date
+) -> tuple[str, ...]:
+    """Return the engine's warnings, and those about the benchmarks."""
+    found = list(run.warnings)
+    found += [f"benchmark {symbol} is left out: {reason}" for symbol, reason in missing]
+    for mark in benchmarks:
+        if mark.starts_on:
+            found.append(f"benchmark {mark.instrument} starts only on {mark.starts_on}: its return is from there")
+        if (last_day - mark.last_session).days > STALE_AFTER_DAYS:
+            found.append(f"benchmark {mark.instrument} ends on {mark.last_session}: its last close is carried on")
+    return tuple(found)
+
+
+def warn_of_hindsight(run: RunInfo, causes: pd.DataFrame) -> tuple[str, ...]:
+    """Say how many fills rest on headlines that the model may have learnt from; `causes` as ``causes.sql`` gives them.
+
+    Nothing is said of a model whose cut-off is not known.
+    """
+    if run.training_cutoff is None or causes.empty:
+        return ()
+    first = causes[causes["rank"] == causes.groupby("fill_no")["rank"].transform("min")]
+    import pandas as pd
+
+    known = int((first["available_at"] < pd.Timestamp(run.training_cutoff) + pd.Timedelta(days=1)).sum())
+    if not known:
+        return ()
+    share = f"{known:,} of {len(first):,} fills with a headline"
+    when = f"from before the model's training cut-off ({run.training_cutoff})"
+    return (f"{share} rest on one {when}: the model may have learnt what happened next",)

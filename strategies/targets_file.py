@@ -178,16 +178,23 @@ def _read_targets(path: str) -> tuple[dict[date, dict[str, float]], list[tuple[d
     """
     if not Path(path).is_file():
         raise InputError(f"targets-file: path={path!r} is not a file; give one with -p path=FILE")
-    when, rows = _columns(path, _parquet(path) if Path(path).suffix == ".parquet" else _csv(path))
-    found: dict[tuple[date | datetime, str], tuple[str, float]] = {}
-    for place, moment, name, text in rows:
+    parquet = Path(path).suffix == ".parquet"
+    where = f"{path} {'row' if parquet else 'line'}"
+    when, rows = _columns(path, where, _parquet(path) if parquet else _csv(path))
+    parsed = _day if when == "date" else _instant
+    moments: dict[str, date | datetime] = {}  # a file has few days for its rows, and reading one takes a while
+    found: dict[tuple[date | datetime, str], tuple[int, float]] = {}
+    for number, text, name, size in rows:
         if not name:
-            raise InputError(f"{place}: the instrument is missing")
-        weight = _weight(text, place, name)
-        key = (_day(moment, place) if when == "date" else _instant(moment, place), name)
-        before, known = found.setdefault(key, (place, weight))
+            raise InputError(f"{where} {number}: the instrument is missing")
+        weight = _weight(size, where, number, name)
+        if text not in moments:
+            moments[text] = parsed(text, f"{where} {number}")
+        before, known = found.setdefault((moments[text], name), (number, weight))
         if known != weight:
-            raise InputError(f"{place}: weight {weight:g} of {name} at {moment}, but {known:g} at {before}; keep one")
+            raise InputError(
+                f"{where} {number}: weight {weight:g} of {name} at {text}, but {known:g} at {where} {before}; keep one"
+            )
     if not found:
         raise InputError(f"{path}: there are no rows; {_NEEDED}")
     by_day: dict[date, dict[str, float]] = {}
@@ -200,23 +207,23 @@ def _read_targets(path: str) -> tuple[dict[date, dict[str, float]], list[tuple[d
     return by_day, sorted(by_instant, key=_at)
 
 
-def _csv(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the place and the cells of each line that is not blank, the head first."""
+def _csv(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each line that is not blank, the head first."""
     with Path(path).open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         try:
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
+                stripped = [*map(str.strip, cells)]
                 if any(stripped):
-                    yield f"{path} line {reader.line_num}", stripped
+                    yield reader.line_num, stripped
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: it is not UTF-8 text; write it as csv in UTF-8, or as Parquet") from error
         except csv.Error as error:
             raise InputError(f"{path} line {reader.line_num}: {error}; it must be a csv file") from error
 
 
-def _parquet(path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the place and the cells of each row as text, the head first; an empty one is empty text."""
+def _parquet(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each row as text, the head first as row 0; an empty one is empty text."""
     import pandas as pd
 
     try:
@@ -224,14 +231,16 @@ def _parquet(path: str) -> Iterator[tuple[str, list[str]]]:
     except (ValueError, OSError, NotImplementedError) as error:
         said = str(error).splitlines()[0]
         raise InputError(f"{path}: {said.removesuffix('.')}; it must be a Parquet file, or a csv file") from error
-    yield path, [str(name) for name in frame.columns]
+    yield 0, [str(name) for name in frame.columns]
     for number, row in enumerate(frame.itertuples(index=False, name=None), start=1):
-        yield f"{path} row {number}", ["" if cell in (None, pd.NaT) or cell is pd.NA else str(cell) for cell in row]
+        yield number, ["" if cell in (None, pd.NaT) or cell is pd.NA else str(cell) for cell in row]
 
 
-def _columns(path: str, lines: Iterator[tuple[str, list[str]]]) -> tuple[str, Iterator[tuple[str, str, str, str]]]:
-    """Return ``date`` or ``at``, and for each row its place and its three cells."""
-    _, head = next(lines, (path, []))
+def _columns(
+    path: str, where: str, lines: Iterator[tuple[int, list[str]]]
+) -> tuple[str, Iterator[tuple[int, str, str, str]]]:
+    """Return ``date`` or ``at``, and for each row its number and its three cells."""
+    _, head = next(lines, (0, []))
     if repeated := sorted({name for name in head if head.count(name) > 1}):
         raise InputError(f"{path}: column '{repeated[0]}' is there twice; keep one")
     if {"date", "at"} <= set(head):
@@ -241,26 +250,26 @@ def _columns(path: str, lines: Iterator[tuple[str, list[str]]]) -> tuple[str, It
     if missing := [name for name in names if name not in head]:
         known = f"found {', '.join(head)}" if head else "the file is empty"
         raise InputError(f"{path}: column '{missing[0]}' is missing; {known}; {_NEEDED}")
-    places = [head.index(name) for name in names]
+    first, second, third = (head.index(name) for name in names)
 
-    def rows() -> Iterator[tuple[str, str, str, str]]:
-        for place, cells in lines:
+    def rows() -> Iterator[tuple[int, str, str, str]]:
+        for number, cells in lines:
             if len(cells) != len(head):
-                raise InputError(f"{place}: {len(cells)} cells, but the head has {len(head)}")
-            moment, name, weight = (cells[index] for index in places)
-            yield place, moment, name, weight
+                raise InputError(f"{where} {number}: {len(cells)} cells, but the head has {len(head)}")
+            yield number, cells[first], cells[second], cells[third]
 
     return when, rows()
 
 
-def _weight(text: str, place: str, name: str) -> float:
+def _weight(text: str, where: str, number: int, name: str) -> float:
     try:
         weight = float(text)
     except ValueError:
         weight = math.nan
     if not math.isfinite(weight):
         raise InputError(
-            f"{place}: weight {text!r} of {name} is not a finite number; 0 means exit, for no order leave the row out"
+            f"{where} {number}: weight {text!r} of {name} is not a finite number; "
+            "0 means exit, for no order leave the row out"
         )
     return weight
 

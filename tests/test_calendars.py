@@ -4,9 +4,11 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chipwire.data.calendars import (
+    LAST_YEAR,
     Auctions,
     apply_overrides,
     auctions,
@@ -90,6 +92,22 @@ def test_every_venue_of_the_file_answers():
         assert facts.cutoff_close > 0
 
 
+@pytest.mark.filterwarnings("ignore")  # the library's, about pandas
+@pytest.mark.parametrize("mic", sorted(venues()))
+def test_each_calendar_is_the_library_s_own_for_every_session(mic):
+    import exchange_calendars
+
+    from chipwire.data.calendar_library import bounds, build
+
+    first, last = coverage(mic)
+    assert bounds(venue(mic).calendar)[1] in (None, last) or last == date(LAST_YEAR, 12, 31)
+    ours = build(venue(mic).calendar, first, last)
+    its = exchange_calendars.get_calendar(venue(mic).calendar, start=str(first), end=str(last))
+    pd.testing.assert_frame_equal(ours.schedule, its.schedule, check_freq=False)
+    assert ours.early_closes.equals(its.early_closes)
+    assert len(its.schedule) > 8000
+
+
 def test_an_unknown_venue_gets_a_suggestion():
     with pytest.raises(UnknownName, match="did you mean 'XSHG'"):
         venue("XSGH")
@@ -106,6 +124,18 @@ def some_auctions() -> Auctions:
 
 
 HEAD = "venue,session,kind,close_time,source\n"
+
+
+def test_overrides_of_one_day_follow_one_another():
+    """A day opened anew takes the hours of the last full session; closing a day that has no session changes nothing."""
+    text = HEAD + "XNYS,2024-03-08,early_close,13:00,x\nXNYS,2024-03-11,open,,x\nXNYS,2024-03-09,closed,,x\n"
+    before = some_auctions()
+    found = apply_overrides(before, list(read_overrides(text, "mine")), ZoneInfo("America/New_York"))
+    assert found.session.astype(str).tolist() == ["2024-03-07", "2024-03-08", "2024-03-11", "2024-03-12"]
+    assert found.close_at[1] == utc("2024-03-08T18:00")
+    assert (found.open_at[2], found.close_at[2]) == (utc("2024-03-11T13:30"), utc("2024-03-11T20:00"))
+    assert found.half_day.tolist() == [False, True, False, False]
+    assert before.close_at[1] == utc("2024-03-08T21:00")
 
 
 def test_overrides_close_open_and_shorten_days():

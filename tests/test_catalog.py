@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from chipwire.data import catalog
 from chipwire.data.catalog import SCHEMA_VERSION, migrate
 from chipwire.data.errors import ForeignCatalog, NewerWarehouse, NotAWarehouse, OlderWarehouse
 from chipwire.data.warehouse import Warehouse
@@ -69,6 +70,32 @@ def test_anything_but_the_expected_tables_is_refused(path: Path, named: str) -> 
     if named != "column 'equity.costs'":  # all columns of a copy lose NOT NULL; which comes first is no matter
         assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_known_digest_is_that_of_what_the_migrations_make(path: Path) -> None:
+    """With a new migration or DuckDB the digest in `catalog` is renewed: print it with `catalog.digest_of`."""
+    connection = duckdb.connect(":memory:")
+    migrate(connection)
+    assert catalog.digest_of(set(connection.execute(catalog._OBJECTS).fetchall())) == catalog._SOUND[SCHEMA_VERSION]
+
+    def never() -> None:
+        raise AssertionError("a sound file needs no comparison")
+
+    with duckdb.connect(str(path)) as opened:
+        catalog.check_catalog(opened, path, never)
+
+
+@pytest.mark.parametrize("named", ["view 'v'", "column 'equity.z'", "table 'main.equity'", None])
+def test_a_catalog_whose_digest_is_not_known_is_compared(
+    monkeypatch: pytest.MonkeyPatch, path: Path, named: str | None
+) -> None:
+    monkeypatch.setattr(catalog, "_SOUND", {})
+    if named is None:
+        Warehouse.open(path).close()
+        return
+    alter(path, FOREIGN[named])
+    with pytest.raises(ForeignCatalog, match=named):
+        Warehouse.open(path)
 
 
 def test_a_newer_file_is_refused_with_its_version_and_left_alone(path: Path) -> None:

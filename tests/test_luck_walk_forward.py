@@ -245,7 +245,7 @@ def test_nothing_is_held_where_nothing_could_be_chosen(market):
 class Ask:
     """A source of two configurations that gives what it is told, and looks at what it is shown."""
 
-    name, configurations, needs_fills = "ask", 2, False
+    name, configurations, needs_fills, tells_causes = "ask", 2, False, True
 
     def __init__(self, weights):
         self.weights = weights

@@ -11,7 +11,7 @@ import pytest
 from chipwire.data.errors import BadParameter, NothingToDo, UnknownName
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import five_figures, verdict
-from chipwire.reports.collect import collect, metrics_of, monthly_returns, resolve_run
+from chipwire.reports.collect import collect, collect_figures, metrics_of, monthly_returns, resolve_run
 from chipwire.reports.summary import RunSummary
 
 RUN = "0a1b2c3d4e5f"
@@ -102,6 +102,14 @@ def test_a_fill_leads_back_to_its_headline_and_model(warehouse):
     assert report.warnings[0] == "as the engine said"
     assert "1 of 2 fills" in report.warnings[-1]
     assert "2024-06-30" in report.warnings[-1]
+    alone = collect_figures(warehouse, "latest")
+    for name in ("run", "days", "curve", "benchmarks", "missing", "check"):
+        assert getattr(alone, name) == getattr(report, name)
+    # Signals are measured for the whole report only.
+    assert list(alone.warnings) == [warning for warning in report.warnings if "quality of the signals" not in warning]
+    assert alone.metrics.as_json() == report.metrics.as_json()
+    for name in ("reasons", "attribution"):
+        pd.testing.assert_frame_equal(getattr(alone, name), getattr(report, name))
 
 
 def test_benchmarks_are_rebased_in_the_base_currency(warehouse):

@@ -271,6 +271,16 @@ def test_of_rows_with_one_key_the_first_stays_whatever_thread_reads_them(warehou
     assert warehouse.rows("SELECT batch_id, count(*) FROM headline GROUP BY 1") == [(0, keys)]
 
 
+def test_rows_whose_keys_are_new_are_appended_and_a_repeated_key_takes_all_back(warehouse: Warehouse) -> None:
+    assert warehouse.append("headline", headlines(5)) == 5
+    with pytest.raises(duckdb.ConstraintException), warehouse.transaction():
+        warehouse.append("headline", headlines(3, 1_000))
+        warehouse.append("headline", headlines(1))
+    with pytest.raises(ValueError, match="no such columns in headline: \\['colour'\\]"):
+        warehouse.append("headline", pa.table({"colour": ["red"]}))
+    assert warehouse.value("SELECT count(*) FROM headline") == 5
+
+
 def test_inserting_takes_frames_by_name_and_refuses_unknown_columns(warehouse: Warehouse) -> None:
     frame = headlines(2).to_pandas()[["batch_id", "language", "title", "headline_id"]]
     assert warehouse.insert("headline", frame) == 2

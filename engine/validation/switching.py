@@ -45,7 +45,7 @@ class Switching:
     ) -> None:
         self.name = inner.name
         self.configurations = inner.configurations + 1
-        self.needs_fills = inner.needs_fills
+        self.needs_fills, self.tells_causes = inner.needs_fills, inner.tells_causes
         self._inner, self._market, self._leverage = inner, plan.market, leverage
         days = np.array(plan.days, dtype="datetime64[D]")
         self._follows = []
