@@ -11,6 +11,12 @@ import pytest
 from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
 
 TEXT = resources.files("chipwire.signals").joinpath("themes.toml").read_text("utf-8")
+FAMILIES = {
+    f"{script}.{name}": words
+    for script, families in tomllib.loads(TEXT)["chips"].items()
+    for name, words in families.items()
+}
+WORDS = [word for words in FAMILIES.values() for word in words]
 
 THEME = {
     "ai_models": [
@@ -180,17 +186,32 @@ CONTRARY = [
     ("AMD denies nothing, says nothing", False),  # no event that could be turned over
 ]
 
-OF_CHIPS = [
-    "Washington bans AI accelerators",
-    "Tariffs on semiconductors loom",
-    "Memory prices soar",
-    "Data centers run out of power",
-    "A cheap LLM rattles markets",
-    "Beijing restricts gallium exports",
-    "国产算力需求爆发",
-    "存储价格上涨",
-    "AI应用落地加速",
-]
+OF_CHIPS = {
+    "words.parts": ["Washington bans AI accelerators", "Tariffs on semiconductors loom", "A start-up tests chiplets"],
+    "words.lines": ["Engineers stay away and 28nm starts stop", "Eight-inch quotes ease", "A foundry adds shifts"],
+    "words.memory": ["Memory prices soar", "DDR5 gets dearer again", "Hyped HBM4E slips", "SSDs are sold out"],
+    "words.tools": [
+        "Beijing restricts gallium exports",
+        "Photoresist runs short",
+        "Etchers wait in port",
+        "Neon is dear",
+    ],
+    "words.compute": ["Data centers run out of power", "A cheap LLM rattles markets", "Idle racks pile up in Ohio"],
+    "words.labs": ["OpenAI raises cash", "Zhipu halves its fees", "Meta lifts its budget", "A reprieve for TikTok"],
+    "words.products": ["Epyc outsells its rival", "Snapdragon loses a design", "H20 is back", "GB300 runs hot"],
+    "words.firms": ["CXMT lists", "YMTC hires", "MediaTek gains share", "Biren seeks cash", "Lam raises its forecast"],
+    "words.trade": ["Commerce drops a waiver", "A new duty from May", "Smuggling trial opens", "BIS adds 40 entities"],
+    "words.home": ["Foreign boxes must go by June", "Home-grown wins the contest", "Buy European, says a draft"],
+    "words.places": ["Hsinchu shakes", "Veldhoven waits", "Blackout in Hwaseong", "An unhappy Chinese buyer"],
+    "words.devices": ["Phones: sales fall again", "Handsets are back", "Tax on whatever sits inside consoles"],
+    "chinese.parts": ["晶片股走强", "半導體展開幕", "新竹停电", "代工报价回升", "英寸片紧缺"],
+    "chinese.tools": ["存储价格上涨", "記憶體報價走高", "合约价再涨一成", "光刻胶交期拉长", "部件清点"],
+    "chinese.compute": ["国内机房抢电", "算力券发放", "旧卡也能跑", "雲端業者加碼", "资本支出下调"],
+    "chinese.firms": ["长鑫递表", "摩尔线程过会", "聯發科法說", "微软缩减租约", "萝卜快跑停运"],
+    "chinese.trade": ["关税落地", "许可发放", "出口放行", "一批走私案开庭", "斷供三個月", "海牙重新审议许可"],
+    "chinese.home": ["国产方案上线", "央企换机截止", "招标文件更正", "信创名录更新"],
+    "chinese.devices": ["手机销量回暖", "换机潮来了", "电脑又好卖了"],
+}
 
 NOT_OF_CHIPS = [
     "Farmers expect a good harvest",
@@ -199,10 +220,42 @@ NOT_OF_CHIPS = [
     "Said and done: the mayor resigns",
     "Local bakery opens a second shop",
     "The film premieres in Venice",
+    "Call of Duty returns in autumn",
+    "Flash floods close two roads",
+    "Credit card debt keeps growing",
+    "Google honours a poet with a doodle",
+    "Apple pie wins the village fair",
+    "Schools take phones away at the gate",
+    "A fashion model opens a café",
+    "Foreign students fill the lecture rooms",
+    "Domestic flights resume after the storm",
+    "A chef called Lam earns a star",
+    "Applied arts school opens its doors",
+    "Clerk of works finds an old cellar",
     "暴雨预警升级",
     "央行宣布降准",
+    "信用卡逾期怎么办",
+    "推理小说新作上架",
+    "国产剧海外热播",
+    "新买的手机壳真好看",
+    "救援达到世界先进水平",
+    "书店清单里的好书",
+    "名单公布:新生报到",
     "",
 ]
+
+
+def _alone(word: str) -> re.Pattern[str]:
+    chinese = re.search("[\u4e00-\u9fff]", word)
+    return re.compile(word if chinese else f"(?<![a-z0-9])(?:{word})(?![a-z0-9])", re.ASCII)
+
+
+ALONE = {word: _alone(word) for word in WORDS}
+
+
+def _found(text: str, words: list[str]) -> bool:
+    """Return whether one of the words is found, each looked for by itself."""
+    return any(ALONE[word].search(text.lower()) for word in words)
 
 
 @pytest.mark.parametrize(("theme", "text"), [(theme, text) for theme, texts in THEME.items() for text in texts])
@@ -251,8 +304,8 @@ def test_all_themes_have_a_positive_half_life_and_any_change_changes_the_identit
 def test_patterns_are_in_lower_case_and_none_can_run_away() -> None:
     """An upper-case letter would find nothing; a repeated group of unbounded parts takes exponential time."""
     table = tomllib.loads(TEXT)
-    parts = [*table["theme"].values(), *table["event"], table["contrary"], table["chips"]]
-    patterns = [pattern for part in parts for pattern in part["patterns"]]
+    parts = [*table["theme"].values(), *table["event"], table["contrary"]]
+    patterns = [*WORDS, *(pattern for part in parts for pattern in part["patterns"])]
     assert len(patterns) > 100
     for pattern in patterns:
         assert not re.search(r"(?<!\\)[A-Z]", pattern), pattern
@@ -276,9 +329,44 @@ def test_a_denied_or_averted_event_is_contrary(text: str, contrary: bool) -> Non
         assert load_theme_rules().read(written).contrary is contrary
 
 
-@pytest.mark.parametrize("text", OF_CHIPS)
+@pytest.mark.parametrize("text", [text for texts in OF_CHIPS.values() for text in texts])
 def test_a_text_about_chips_is_worth_reading_though_it_names_nobody(text: str) -> None:
     assert all(load_theme_rules().speaks_of_chips(written) for written in (text, text.upper(), text.lower()))
+
+
+@pytest.mark.parametrize("family", OF_CHIPS)
+def test_every_family_of_words_finds_something_that_no_other_finds(family: str) -> None:
+    assert set(OF_CHIPS) == set(FAMILIES)
+    others = [word for other, words in FAMILIES.items() if other != family for word in words]
+    assert any(_found(text, FAMILIES[family]) and not _found(text, others) for text in OF_CHIPS[family])
+
+
+@pytest.mark.parametrize("text", ["DRAM合约", "严查GPU外流", "对华H20放行", "三季度HBM4E送样", "仅EUV受限"])
+def test_a_latin_word_beside_a_chinese_character_stands_alone(text: str) -> None:
+    assert load_theme_rules().speaks_of_chips(text)
+
+
+@pytest.mark.parametrize("word", sorted(word for word in WORDS if re.fullmatch("[a-z0-9]+", word)))
+def test_each_word_is_found_whole_and_only_whole(word: str) -> None:
+    rules = load_theme_rules()
+    assert all(rules.speaks_of_chips(text) for text in (word, f"A {word.upper()}, again", f"新{word}来了", f"({word})"))
+    assert not rules.speaks_of_chips(f"qq{word}qq")
+
+
+def test_gathered_words_find_what_they_find_one_by_one() -> None:
+    rules = load_theme_rules()
+    for text in (*NOT_OF_CHIPS, *NO_THEME, *NO_EVENT, *(text for texts in THEME.values() for text in texts)):
+        assert rules.speaks_of_chips(text) is _found(text, WORDS), text
+
+
+def test_each_word_begins_with_a_character_by_which_it_is_gathered_and_stands_once() -> None:
+    assert len(WORDS) > 500
+    assert len(set(WORDS)) == len(WORDS)
+    for word in WORDS:
+        choices = re.match(r"\(\?:([^()]*)\)", word)
+        for begins in choices[1].split("|") if choices else [word]:
+            spelled = begins + (word[choices.end() :] if choices else "")
+            assert re.match(r"[^\W_](?![?*+{|])", spelled), word
 
 
 @pytest.mark.parametrize("text", NOT_OF_CHIPS)
