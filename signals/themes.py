@@ -73,7 +73,7 @@ def _any_of(patterns: list[str]) -> re.Pattern[str]:
 
 
 def _any_word(families: Mapping[str, list[str]], *, whole: bool) -> re.Pattern[str]:
-    # Gathered by first character: tried one after the other, so many words would take ten times as long.
+    # Gathered by first character: tried one after the other, so many words would take eight times as long.
     by_first: dict[str, list[str]] = {}
     for words in families.values():
         for spelled in (spelled for word in words for spelled in _spelled(word)):
