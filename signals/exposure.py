@@ -58,10 +58,10 @@ Three = tuple[float, float, float]
 LEAST_EVENT = 0.03
 """An event less likely than this is not weighed."""
 
-LEAST_MOVED = 0.04
+LEAST_MOVED = 0.06
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
 
-SEEN = 0.5
+SEEN = 0.3
 """Share of what the model sees of issuers that are not named, beside what the table says of them."""
 
 LEAST_LEAN = 0.05
@@ -171,8 +171,8 @@ class ExposureTable:
         on : date, optional
             Day of the headline; rows that hold from a later day do not count. None: undated, all rows count.
         seen : mapping of str to three floats, optional
-            What the model sees of issuers that are not named: P(down), P(not moved), P(up) of each. It is mixed half
-            and half with what the table says, and where the words of no row's subject occur, it stands for them: the
+            What the model sees of issuers that are not named: P(down), P(not moved), P(up) of each. It is mixed with
+            what the table says (``SEEN``), and where the words of no row's subject occur, it stands for them: the
             likeliest event's row for the issuer then gives the reason, or there is no reading.
 
         Returns

@@ -52,6 +52,8 @@ class ThemeRules:
             _any_word(table["chips"]["words"], whole=True),
             _any_word(table["chips"]["chinese"], whole=False),
         )
+        others = table["other_senses"]
+        self._others = (_any_word(others["words"], whole=True), _any_word(others["chinese"], whole=False))
 
     def read(self, text: str) -> ThemeReading:
         """Return the themes and the event of one headline."""
@@ -64,7 +66,9 @@ class ThemeRules:
     def speaks_of_chips(self, text: str) -> bool:
         """Return whether a text that names no issuer may be about what moves one: chips, AI, trade in them."""
         text = text[:READ_CHARACTERS].lower()
-        return any(pattern.search(text) for pattern in self._chips)
+        if not any(pattern.search(text) for pattern in self._chips):
+            return False
+        return not any(pattern.search(text) for pattern in self._others)
 
 
 def _any_of(patterns: list[str]) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
-from chipwire.signals.exposure import LEAST_LEAN, LEAST_MOVED, ExposureTable, infer_direction, load_exposures
+from chipwire.signals.exposure import LEAST_LEAN, LEAST_MOVED, SEEN, ExposureTable, infer_direction, load_exposures
 from chipwire.signals.exposure_rows import COLUMNS, EVENTS
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
@@ -118,14 +118,16 @@ def test_a_named_issuer_that_is_not_moved_tells_nothing() -> None:
     assert [one.value for one in told] == pytest.approx([one.value for one in alone])
 
 
-def test_what_the_model_sees_is_mixed_half_and_half_with_the_table() -> None:
+def test_what_the_model_sees_is_mixed_with_the_table() -> None:
     title, events, direction = "Curbs on GPU sales to China widen", {"chip_sale_ban": 0.8, "none": 0.2}, (0.7, 0.1, 0.2)
     seen = {"CAMBRICON": (0.3, 0.5, 0.2), "HYGON": (0.0, 0.1, 0.9)}
     alone = {one.issuer: one for one in load_exposures().read(title, (), events, direction)}
     mixed = {one.issuer: one for one in load_exposures().read(title, (), events, direction, None, seen)}
     for issuer, (down, _, up) in seen.items():
-        assert mixed[issuer].value == pytest.approx(0.5 * alone[issuer].value + 0.5 * (up - down))
-        assert mixed[issuer].probabilities[0] == pytest.approx(0.5 * alone[issuer].probabilities[0] + 0.5 * down)
+        assert mixed[issuer].value == pytest.approx((1 - SEEN) * alone[issuer].value + SEEN * (up - down))
+        assert mixed[issuer].probabilities[0] == pytest.approx(
+            (1 - SEEN) * alone[issuer].probabilities[0] + SEEN * down
+        )
         assert sum(mixed[issuer].probabilities) == pytest.approx(1)
     assert mixed["NVIDIA"] == alone["NVIDIA"]
 
@@ -139,25 +141,25 @@ def small(tmp_path: Path) -> ExposureTable:
     return load_exposures(tmp_path / "exposure.csv", load_universe())
 
 
-SEEN = {"NVIDIA": (0.8, 0.1, 0.1), "CAMBRICON": (0.1, 0.1, 0.8), "AMD": (0.1, 0.1, 0.8), "SMIC": (0.1, 0.1, 0.8)}
+READ = {"NVIDIA": (0.8, 0.1, 0.1), "CAMBRICON": (0.1, 0.1, 0.8), "AMD": (0.1, 0.1, 0.8), "SMIC": (0.1, 0.1, 0.8)}
 
 
 def test_a_title_in_words_that_no_row_knows_is_read_as_the_model_sees_it(small: ExposureTable) -> None:
     title, events = "The green cards stay on the quay", {"chip_sale_ban": 1.0}
     assert small.read(title, (), events, (1.0, 0.0, 0.0)) == []
-    found = {one.issuer: one for one in small.read(title, (), events, (1.0, 0.0, 0.0), None, SEEN)}
+    found = {one.issuer: one for one in small.read(title, (), events, (1.0, 0.0, 0.0), None, READ)}
     # No row is good for AMD when the ban happens, and none is for SMIC: a reading without a reason would be made up.
     assert sorted(found) == ["CAMBRICON", "NVIDIA"]
-    assert found["NVIDIA"].value == pytest.approx(0.5 * (0.1 - 0.8))
+    assert found["NVIDIA"].value == pytest.approx(SEEN * (0.1 - 0.8))
     assert (found["NVIDIA"].reason, found["NVIDIA"].relevance) == ("its chips are barred", 0.5)
-    (averted,) = small.read(title, (), events, (0.0, 0.0, 1.0), None, SEEN)
+    (averted,) = small.read(title, (), events, (0.0, 0.0, 1.0), None, READ)
     assert (averted.issuer, averted.reason) == ("AMD", "averted or undone: its chips are barred")
 
 
 def test_what_the_model_sees_makes_no_relation_older_than_it_is(small: ExposureTable) -> None:
     title, events = "The green cards stay on the quay", {"chip_sale_ban": 1.0}
     for day, expected in ((date(2022, 10, 6), []), (date(2023, 12, 31), ["CAMBRICON"])):
-        assert [one.issuer for one in small.read(title, (), events, FOR, day, SEEN)] == expected
+        assert [one.issuer for one in small.read(title, (), events, FOR, day, READ)] == expected
 
 
 def test_a_relation_does_not_hold_before_it_was_known() -> None:

@@ -251,6 +251,12 @@ def _alone(word: str) -> re.Pattern[str]:
 
 
 ALONE = {word: _alone(word) for word in WORDS}
+OTHERS = [
+    _alone(word)
+    for families in tomllib.loads(TEXT)["other_senses"].values()
+    for words in families.values()
+    for word in words
+]
 
 
 def _found(text: str, words: list[str]) -> bool:
@@ -356,7 +362,8 @@ def test_each_word_is_found_whole_and_only_whole(word: str) -> None:
 def test_gathered_words_find_what_they_find_one_by_one() -> None:
     rules = load_theme_rules()
     for text in (*NOT_OF_CHIPS, *NO_THEME, *NO_EVENT, *(text for texts in THEME.values() for text in texts)):
-        assert rules.speaks_of_chips(text) is _found(text, WORDS), text
+        elsewhere = any(word.search(text.lower()) for word in OTHERS)
+        assert rules.speaks_of_chips(text) is (_found(text, WORDS) and not elsewhere), text
 
 
 def test_each_word_begins_with_a_character_by_which_it_is_gathered_and_stands_once() -> None:
@@ -367,6 +374,28 @@ def test_each_word_begins_with_a_character_by_which_it_is_gathered_and_stands_on
         for begins in choices[1].split("|") if choices else [word]:
             spelled = begins + (word[choices.end() :] if choices else "")
             assert re.match(r"[^\W_](?![?*+{|])", spelled), word
+
+
+OTHER_SENSES = {
+    "words.food": ["Potato chips get dearer in Antwerp", "Bakery sells wafers shaped like fabs"],
+    "words.craft": ["Wood chips pile up in a Finnish port", "Iron foundry lights its last furnace"],
+    "words.play": ["Casino sues over stolen chips", "Golf: a chip and two putts win it"],
+    "words.body": ["Memory clinics open in three towns", "Dogs to get chips by law"],
+    "words.papers": ["Armenian dram steadies", "Fishing licences for sale again"],
+    "chinese.food": ["薯片涨价 国产品牌跟进"],
+    "chinese.lore": ["寺里的服务器也要礼佛"],
+}
+
+
+@pytest.mark.parametrize("family", OTHER_SENSES)
+def test_a_title_with_a_word_of_the_trade_in_another_sense_is_not(family: str) -> None:
+    others = tomllib.loads(TEXT)["other_senses"]
+    assert set(OTHER_SENSES) == {f"{script}.{name}" for script, families in others.items() for name in families}
+    script, name = family.split(".")
+    for text in OTHER_SENSES[family]:
+        assert _found(text, WORDS), text  # it would be read, were it not for the other sense
+        assert any(_alone(word).search(text.lower()) for word in others[script][name]), text
+        assert not load_theme_rules().speaks_of_chips(text), text
 
 
 @pytest.mark.parametrize("text", NOT_OF_CHIPS)
