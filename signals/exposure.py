@@ -58,7 +58,7 @@ Three = tuple[float, float, float]
 LEAST_EVENT = 0.03
 """An event less likely than this is not weighed."""
 
-LEAST_MOVED = 0.06
+LEAST_MOVED = 0.08
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
 
 SEEN = 0.3
