@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +50,7 @@ class OnnxModel:
     the same order whatever stands beside it, and a score does not depend on where an earlier run was cut off.
     """
 
-    batch_tokens = 2_048
+    batch_tokens = 512
     width_step = 8
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +69,8 @@ class OnnxModel:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
-            options.intra_op_num_threads = threads()
+            # Whole batches side by side keep the cores busier than one batch in parts.
+            options.intra_op_num_threads = 1
             self._session = onnxruntime.InferenceSession(
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
@@ -77,6 +79,7 @@ class OnnxModel:
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
             raise BadModel(str(folder), said(error)) from error
         self._gloss = load_gloss(folder)
+        self._pool = ThreadPoolExecutor(threads())
         # A literal "[SEP]" in a headline is text, not a separator.
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
@@ -105,27 +108,35 @@ class OnnxModel:
         sizes = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
         widths = np.minimum(-(-sizes // self.width_step) * self.width_step, self._max_tokens)
         firsts = np.cumsum([0, *(len(item.targets) for item in items)])
-        order = np.argsort(widths, kind="stable")
         found: dict[str, Floats] = {}
-        start = 0
-        while start < len(order):
-            stop = start + 1
-            while stop < len(order) and widths[order[stop]] * (stop - start + 1) <= self.batch_tokens:
-                stop += 1
-            rows = order[start:stop]
+        batches = self._batches(widths)
+        outputs = self._pool.map(lambda rows: self._run(rows, encodings, items, widths[rows[-1]]), batches)
+        for rows, output in zip(batches, outputs, strict=True):
             targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
-            output = self._run([encodings[row] for row in rows], [items[row].targets for row in rows], widths[rows[-1]])
             for name, values in output.items():
                 whose = targets if name in ("sentiment", "relevance") else rows
                 into = found.setdefault(
                     name, np.empty((firsts[-1] if whose is targets else len(items), *values.shape[1:]))
                 )
                 into[whose] = values[: len(whose)]
-            start = stop
         return found or self._nothing()
 
-    def _run(self, encodings: list[Any], targets: list[tuple[tuple[Span, ...], ...]], width: int) -> dict[str, Floats]:
-        feed = feed_of(encodings, targets, int(width))
+    def _batches(self, widths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the numbers of the texts of each batch, texts of like width together."""
+        order = np.argsort(widths, kind="stable")
+        batches, start = [], 0
+        while start < len(order):
+            stop = start + 1
+            while stop < len(order) and widths[order[stop]] * (stop - start + 1) <= self.batch_tokens:
+                stop += 1
+            batches.append(order[start:stop])
+            start = stop
+        return batches
+
+    def _run(
+        self, rows: NDArray[np.int64], encodings: Sequence[Any], items: Sequence[Item], width: int
+    ) -> dict[str, Floats]:
+        feed = feed_of([encodings[row] for row in rows], [items[row].targets for row in rows], int(width))
         return {
             name: np.asarray(values, dtype=np.float64)
             for name, values in zip(OUTPUTS, self._session.run(list(OUTPUTS), feed), strict=True)
