@@ -105,11 +105,9 @@ class Evaluation:
 
 def seed_of(folder: Path | None) -> int | None:
     """Return the seed that a model's ``model.json`` states, or None; None for the folder: the embedded one."""
-    where = folder or Path(str(resources.files("chipwire.signals.model")))
-    for path in (where / "model.json", *sorted(where.glob("*/model.json"))):
-        if path.exists() and isinstance(seed := json.loads(path.read_text("utf-8")).get("seed"), int):
-            return seed
-    return None
+    path = (folder or Path(str(resources.files("chipwire.signals.model")))) / "model.json"
+    seed = json.loads(path.read_text("utf-8")).get("seed") if path.exists() else None
+    return seed if isinstance(seed, int) else None
 
 
 def recorded() -> list[Column]:

@@ -96,7 +96,7 @@ class OnnxModel:
             softmax(raw["event"] / heat["event"], name),
             softmax(raw["direction"] / heat["direction"], name),
             raw["embedding"].astype(np.float32),
-            raw["roles"] / heat["roles"],
+            (raw["roles"] / heat["roles"])[..., self._columns],
         )
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:

@@ -124,7 +124,7 @@ def gather(folder: Path) -> Data:
     for language in LANGUAGES:
         counts[f"frames, {language}"] = sum(frame.language == language for frame in frames)
         counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
-    kept = drop_near(headlines, [text for split in ("validation", "test") for text in own[split]])
+    kept = drop_near(headlines, [*own["validation"], *own["test"]])
     counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
     return Data(own, public, kept, frames, counts)
 
@@ -299,7 +299,7 @@ def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe,
     torch.manual_seed(seed)
     gloss = load_gloss(gloss_file.parent)
     if gloss is None:
-        raise ChipwireError(f"{gloss_file} does not exist; --gloss names the glossary, a file {gloss_file.name}")
+        raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
     data = gather(folder)
     network = train(base, data, recipe, gloss, seed)
     facts = describe(data, recipe, seed)

@@ -173,7 +173,7 @@ def _split_of(group: str) -> str:
 
 
 def own_texts(rows: Sequence[Row], universe: Universe | None = None) -> list[Text]:
-    """Return one text per headline with its named targets; rows of unnamed issuers set the direction only."""
+    """Return one text per headline with its named targets; rows of unnamed issuers give the direction and `moved`."""
     from chipwire.signals.exposure import infer_direction
 
     linker = Linker(universe or load_universe())

@@ -37,6 +37,8 @@ def load_headlines(universe: Universe | None = None) -> list[Text]:
     texts = []
     for file in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("headlines_")):
         reader = csv.DictReader(folder.joinpath(file).read_text("utf-8").splitlines(), strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(COLUMNS)}")
         for record in reader:
             try:
                 texts.append(parse_headline(record, linker, universe))
@@ -46,7 +48,7 @@ def load_headlines(universe: Universe | None = None) -> list[Text]:
 
 
 def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe) -> Text:
-    """Return a headline from its cells; issuers that it does not name stand for the event's direction only.
+    """Return a headline from its cells; the labels of issuers that it does not name are its `moved`.
 
     What the labels say of the direction, by the exposure table, goes before the writer's word for it.
 

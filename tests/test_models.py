@@ -108,6 +108,17 @@ def test_labels_in_the_wrong_order_fail_the_self_test(copy: Path) -> None:
         load_model(str(copy))
 
 
+def test_the_order_of_the_labels_is_that_of_signs_and_roles_alike(copy: Path) -> None:
+    items = [item("Washington bans sales of Nvidia's accelerators to China", "Nvidia")]
+    usual = OnnxModel(copy).read(items)
+    described = json.loads((copy / "model.json").read_text("utf-8"))
+    described["labels"] = ["positive", "neutral", "negative"]
+    (copy / "model.json").write_text(json.dumps(described), "utf-8")
+    turned = OnnxModel(copy).read(items)  # the same numbers, said to mean the contrary
+    assert np.array_equal(turned.sentiment, usual.sentiment[:, ::-1])
+    assert np.array_equal(turned.roles, usual.roles[..., ::-1])
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
