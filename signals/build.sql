@@ -1,17 +1,24 @@
 -- Signals from `story` and `told`: one per headline, issuer and theme. The themes that pass `least_theme` share the
 -- weight by their P; a headline none of whose themes passes has the theme 'none'.
 INSERT INTO signal
-WITH themed AS (
-    SELECT headline_id, issuer, unnest([
-        {'theme': 'ai_models', 'p': p_ai_models}, {'theme': 'localization', 'p': p_localization},
-        {'theme': 'sanctions', 'p': p_sanctions}
-    ]) AS t
+WITH passing AS (
+    SELECT headline_id, issuer, if(p_ai_models > $least_theme, p_ai_models, 0.0) AS ai_models,
+           if(p_localization > $least_theme, p_localization, 0.0) AS localization,
+           if(p_sanctions > $least_theme, p_sanctions, 0.0) AS sanctions
     FROM story
 ),
+themed AS (
+    -- Added here, in one order: an aggregate adds in the order in which its threads find the rows.
+    SELECT headline_id, issuer, ai_models + localization + sanctions AS p_together, unnest([
+        {'theme': 'ai_models', 'p': ai_models}, {'theme': 'localization', 'p': localization},
+        {'theme': 'sanctions', 'p': sanctions}
+    ]) AS t
+    FROM passing
+),
 passed AS (
-    SELECT headline_id, issuer, t.theme AS theme, t.p / sum(t.p) OVER (PARTITION BY headline_id, issuer) AS weight
+    SELECT headline_id, issuer, t.theme AS theme, t.p / p_together AS weight
     FROM themed
-    WHERE t.p > $least_theme
+    WHERE t.p > 0.0
 )
 SELECT s.headline_id, s.issuer, h.theme, $model, $linker, s.available_at, s.via, s.value, s.relevance,
        1.0 / (1.0 + coalesce(t.before, 0)), coalesce(p.weight, 1.0), h.half_life_days, s.event

@@ -8,11 +8,13 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chipwire.data.errors import BadParameter, DomainError
 from chipwire.data.fees import load_fees
 from chipwire.data.market_rules import load_market_rules
+from chipwire.data.warehouse import Warehouse
 from chipwire.engine.columnar_plan import make_plan
 from chipwire.engine.settings import Settings
 from chipwire.engine.sweep import run_again, run_sweep
@@ -337,6 +339,25 @@ def test_a_report_counts_trials_and_walk_forwards(market):
     for each in (found.sentence, believe(found.luck)):
         assert each.endswith(".")
         assert f"{found.luck.intervals['sharpe'].value:.2f}" in each
+
+
+def test_the_spread_of_the_trials_is_the_same_to_the_bit_however_the_rows_lie(tmp_path):
+    figures = np.random.default_rng(3).normal(0.0, 1.0, 5000)
+    found = set()
+    for seed in range(4):
+        with Warehouse.open(tmp_path / f"{seed}.duckdb", write=True, threads=4) as warehouse:
+            warehouse.run(
+                "INSERT INTO sweep SELECT 's', 1, 'turns', 'turns', '[]', 0, 0, 5000, 'v', '[]' FROM range(1)"
+            )
+            rows = pd.DataFrame({"n": np.arange(5000), "sharpe": figures})
+            warehouse.run(
+                "INSERT INTO sweep_row (sweep_id, row_no, trial_id, params, settings, data_fingerprint, sharpe, batch_id) "
+                "SELECT 's', n, CAST(n AS VARCHAR), '{}', '{}', 'd', sharpe, 1 FROM figures",
+                figures=rows.iloc[np.random.default_rng(seed).permutation(5000)],
+            )
+            found.add(tried(warehouse, "turns").variance)
+    assert len(found) == 1
+    assert found.pop() == pytest.approx(figures.var(ddof=1) / 252, rel=1e-12)
 
 
 def test_validations_are_appended_to_and_the_last_one_is_read(market):
