@@ -141,7 +141,7 @@ class Reader:
         return ReadingModel(self.model, self.rules.id, self.exposures.id, self.linker_id, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
-        """Read titles; each should be given once."""
+        """Read titles; the model sees each text once, however many days it is read for."""
         asked = [_Asked(title, self._linker) for title in titles]
         refusals = [self._refusal(one) for one in asked]
         read = iter(self._model_reads([one for one, reason in zip(asked, refusals, strict=True) if not reason]))
@@ -169,15 +169,24 @@ class Reader:
 
     def _model_reads(self, asked: Sequence[_Asked]) -> list[_Said]:
         """Ask the model about all texts at once; masked, each target has a text of its own."""
-        items = [one.masked_items() if self.masked else [one.item()] for one in asked]
+        wanted = [
+            (tuple(one.masked_items()) if self.masked else (one.item(),), len(one.named), one.text) for one in asked
+        ]
+        once = list(dict.fromkeys(wanted))
+        said = dict(zip(once, self._said(once), strict=True))
+        return [said[each] for each in wanted]
+
+    def _said(self, wanted: Sequence[tuple[tuple[Item, ...], int, str]]) -> list[_Said]:
+        """Return what the model says of texts, each given as what to read, how many it names, and its words."""
+        items = [of_text for of_text, _, _ in wanted]
         read = self.model.read([item for of_text in items for item in of_text])
         counts = np.array([len(of_text) for of_text in items])
         texts = self._texts(read, np.cumsum(counts) - counts, counts)
         said, at = [], 0
-        for number, one in enumerate(asked):
-            targets = slice(at, at + len(one.named))
+        for number, (_, named, text) in enumerate(wanted):
+            targets = slice(at, at + named)
             sentiment, relevance = read.sentiment[targets], read.relevance[targets]
-            whole = texts[number] if texts is not None else _Whole(*self._by_rules(one.text))
+            whole = texts[number] if texts is not None else _Whole(*self._by_rules(text))
             said.append(_Said(sentiment, relevance, whole))
             at = targets.stop
         return said

@@ -115,10 +115,10 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
     key = {"model": reader.id, "linker": reader.linker_id}
     days = pa.table({"day": pa.array(sorted({row.valid_from for row in reader.exposures.rows}), pa.date32())})
     warehouse.rows(load_sql("chipwire.signals", "todo_read.sql"), key, days=days)
-    total = int(warehouse.value("SELECT coalesce(sum(len(headlines)), 0) FROM todo_read"))
+    total = int(warehouse.value("SELECT coalesce(sum(borne_by), 0) FROM todo_read"))
     work = _Work(warehouse, reader, on_progress, total)
     for texts in _texts(warehouse):
-        refusals = [reader.refusal(text.title) for text in texts]
+        refusals = [reader.refusal(text.titles()[0]) for text in texts]
         refused = [(text, reason) for text, reason in zip(texts, refusals, strict=True) if reason]
         work.refuse(refused)
         work.read([text for text, reason in zip(texts, refusals, strict=True) if not reason])
@@ -131,11 +131,19 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
 
 @dataclass(frozen=True)
 class _Text:
-    """A text to read, the day whose exposures count (None: before all of them), and the headlines that bear it."""
+    """A text to read, and the headlines that bear it by the day whose exposures count (None: before all of them)."""
 
-    title: Title
-    exposures_on: date | None
-    headlines: Sequence[str]
+    title: str
+    language: str
+    issuers: tuple[str, ...]
+    days: Sequence[tuple[date | None, Sequence[str]]]
+
+    def titles(self) -> list[Title]:
+        """Return the text as it is to be read, once for each day."""
+        return [Title(self.title, self.language, day or date.min, self.issuers) for day, _ in self.days]
+
+    def headlines(self) -> list[str]:
+        return [headline for _, headlines in self.days for headline in headlines]
 
 
 def _texts(warehouse: Warehouse) -> Iterator[list[_Text]]:
@@ -146,8 +154,8 @@ def _texts(warehouse: Warehouse) -> Iterator[list[_Text]]:
         rows = warehouse.arrow("SELECT * FROM todo_read WHERE n >= ? AND n < ? ORDER BY n", span).to_pylist()
         yield [
             _Text(
-                Title(row["title"], row["language"], row["exposures_on"] or date.min, tuple(row["issuers"])),
-                row["exposures_on"], row["headlines"],
+                row["title"], row["language"], tuple(row["issuers"]),
+                [(day["exposures_on"], day["headlines"]) for day in row["days"]],
             )
             for row in rows
         ]  # fmt: skip
@@ -170,7 +178,7 @@ class _Work:
         """Note texts that the model is not asked about."""
         if not texts:
             return
-        found = [(headline, reason) for text, reason in texts for headline in text.headlines]
+        found = [(headline, reason) for text, reason in texts for headline in text.headlines()]
         headlines, reasons = zip(*found, strict=True)
         table = _columns(headline_id=headlines, model_id=self._model_id, abstained=reasons)
         self._write(table, None)
@@ -181,11 +189,12 @@ class _Work:
         """Have texts read by the model, a batch at a time."""
         for start in range(0, len(texts), SCORE_BATCH):
             batch = texts[start : start + SCORE_BATCH]
-            readings = self._reader.read([text.title for text in batch])
+            days = [each for text in batch for each in text.days]
+            readings = self._reader.read([title for text in batch for title in text.titles()])
             both = [
-                (headline, text, reading)
-                for text, reading in zip(batch, readings, strict=True)
-                for headline in text.headlines
+                (headline, day, reading)
+                for (day, headlines), reading in zip(days, readings, strict=True)
+                for headline in headlines
             ]
             self._write(_reading_rows(both, self._model_id), _score_rows(both, self._model_id))
             self.texts += len(batch)
@@ -209,7 +218,7 @@ class _Work:
             self._on_progress(self._done, self._total)
 
 
-_Read = Sequence[tuple[str, _Text, HeadlineReading]]
+_Read = Sequence[tuple[str, date | None, HeadlineReading]]
 
 
 def _reading_rows(both: _Read, model_id: str) -> pa.Table:
@@ -220,7 +229,7 @@ def _reading_rows(both: _Read, model_id: str) -> pa.Table:
         headline_id=[headline for headline, _, _ in both],
         model_id=model_id,
         abstained=pa.array([reading.abstained for _, _, reading in both], pa.string()),
-        exposures_on=pa.array([text.exposures_on for _, text, _ in both], pa.date32()),
+        exposures_on=pa.array([day for _, day, _ in both], pa.date32()),
         p_ai_models=numbers(lambda reading: reading.themes.get("ai_models")),
         p_localization=numbers(lambda reading: reading.themes.get("localization")),
         p_sanctions=numbers(lambda reading: reading.themes.get("sanctions")),

@@ -153,7 +153,7 @@ def test_an_exposure_counts_from_the_day_on_which_it_was_known(warehouse, exposu
     add(warehouse, [(name, "A ban on H20 sales", at, "en") for name, at in days.items()])
     model = FakeModel()
     run(warehouse, model, exposures)
-    assert len(model.asked) == 3  # the text once for each state of the table; the undated headline sees all of it
+    assert len(model.asked) == 1  # the model sees the text once, whatever exposures held; the undated headline sees all
     found: dict[str, set[str]] = {}
     for headline, issuer in warehouse.rows("SELECT headline_id, issuer FROM score"):
         found.setdefault(headline, set()).add(issuer)
