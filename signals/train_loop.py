@@ -39,24 +39,20 @@ class Recipe:
         Share of the texts whose names are masked, drawn anew in each epoch.
     own_repeats, frame_repeats : int
         How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
-    words_kept : bool
-        Whether the encoder's vectors of words stay as published, so that a word which our headlines never use keeps
-        its place among those which they do.
     public_only : bool
         Whether our own headlines and frames are left out.
     """
 
-    epochs: int = 3
-    batch_size: int = 32
-    rate: float = 2e-4
+    epochs: int = 7
+    batch_size: int = 64
+    rate: float = 3e-4
     head_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     rounded_share: float = 0.25
     masked_share: float = 0.3
-    own_repeats: int = 2
-    frame_repeats: int = 2
-    words_kept: bool = True
+    own_repeats: int = 1
+    frame_repeats: int = 1
     public_only: bool = False
 
 
@@ -86,11 +82,9 @@ def fit(
     first = texts_of_epoch()
     steps = recipe.epochs * -(-len(first) // recipe.batch_size)
     warmup = max(1, round(steps * recipe.warmup_share))
-    network.encoder.embeddings.word_embeddings.requires_grad_(not recipe.words_kept)
-    body = [value for value in network.encoder.parameters() if value.requires_grad]
     heads = [value for name, value in network.named_parameters() if not name.startswith("encoder.")]
     optimiser = torch.optim.AdamW(
-        [{"params": body, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}],
+        [{"params": network.encoder.parameters(), "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}],
         weight_decay=recipe.weight_decay, fused=True,
     )  # fmt: skip
     schedule = torch.optim.lr_scheduler.LambdaLR(
