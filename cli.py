@@ -215,9 +215,9 @@ def score(app: App, model: str | None, masked: bool) -> None:
     """
     from chipwire.signals.models import load_model
     from chipwire.signals.reading import Reader
-    from chipwire.signals.scoring import link_headlines, score_headlines
+    from chipwire.signals.scoring import MEMORY, link_headlines, score_headlines
 
-    with app.open("score", write=True) as warehouse:
+    with app.open("score", write=True, memory=MEMORY) as warehouse:
         reader = Reader(load_model(model), app.universe(), masked=masked)
         with app.progress("linking") as advance:
             linked = link_headlines(warehouse, app.universe(), advance)

@@ -58,15 +58,15 @@ def sweep(path: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def memory_wanted() -> str:
-    """Return DuckDB's memory limit from ``CHIPWIRE_MEMORY``.
+def memory_wanted(default: str = DEFAULT_MEMORY) -> str:
+    """Return DuckDB's memory limit from ``CHIPWIRE_MEMORY``, else the default.
 
     Raises
     ------
     BadParameter
         It is not a size.
     """
-    wanted = os.environ.get("CHIPWIRE_MEMORY", DEFAULT_MEMORY)
+    wanted = os.environ.get("CHIPWIRE_MEMORY", default)
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", wanted):
         raise BadParameter("CHIPWIRE_MEMORY", wanted, "a size such as 500MB or 4GB")
     return wanted

@@ -37,11 +37,16 @@ class App(Console):
         self.db = db
         self.universe_folder = universe_folder
 
-    def open(self, command: str, *, write: bool = False, create: bool = False) -> Warehouse:
-        """Open the warehouse for a command; only what brings data in may create it."""
-        from chipwire.data.warehouse import Warehouse
+    def open(self, command: str, *, write: bool = False, create: bool = False, memory: str | None = None) -> Warehouse:
+        """Open the warehouse for a command; only what brings data in may create it.
 
-        return Warehouse.open(self.db, write=write, create=create, command=f"chipwire {command}")
+        `memory` is DuckDB's limit unless the user sets another; None: that of all commands.
+        """
+        from chipwire.data.warehouse import Warehouse
+        from chipwire.data.warehouse_files import memory_wanted
+
+        limit = memory_wanted(memory) if memory else None
+        return Warehouse.open(self.db, write=write, create=create, memory=limit, command=f"chipwire {command}")
 
     @property
     def words(self) -> list[str]:

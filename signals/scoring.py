@@ -23,6 +23,8 @@ from chipwire.signals.linking import Linker
 from chipwire.signals.models import LABELS, Progress
 from chipwire.signals.reading import HeadlineReading, Reader, Title
 
+MEMORY = "384MB"
+"""DuckDB's share while scoring: enough for a million headlines, so that more headlines take disk and not memory."""
 LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""
@@ -114,15 +116,18 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
     _register(warehouse, reader)
     key = {"model": reader.id, "linker": reader.linker_id}
     days = pa.table({"day": pa.array(sorted({row.valid_from for row in reader.exposures.rows}), pa.date32())})
-    warehouse.rows(load_sql("chipwire.signals", "todo_read.sql"), key, days=days)
-    total = int(warehouse.value("SELECT coalesce(sum(borne_by), 0) FROM todo_read"))
+    total = warehouse.run(load_sql("chipwire.signals", "todo_unread.sql"), key, days=days)
+    warehouse.run(load_sql("chipwire.signals", "todo_text.sql"))
+    warehouse.run(load_sql("chipwire.signals", "todo_headline.sql"))
+    warehouse.run("DROP TABLE temp.todo_unread")
     work = _Work(warehouse, reader, on_progress, total)
     for texts in _texts(warehouse):
         refusals = [reader.refusal(text.titles()[0]) for text in texts]
         refused = [(text, reason) for text, reason in zip(texts, refusals, strict=True) if reason]
         work.refuse(refused)
         work.read([text for text, reason in zip(texts, refusals, strict=True) if not reason])
-    warehouse.rows("DROP TABLE IF EXISTS temp.todo_read")
+    for table in ("todo_text", "todo_headline"):
+        warehouse.run(f"DROP TABLE temp.{table}")
     return ScoreSummary(
         reader.id, reader.model.card.name, total, work.texts, work.scored["direct"], work.scored["exposure"],
         dict(work.abstained), int(headlines) - total,
@@ -136,7 +141,7 @@ class _Text:
     title: str
     language: str
     issuers: tuple[str, ...]
-    days: Sequence[tuple[date | None, Sequence[str]]]
+    days: list[tuple[date | None, Sequence[str]]]
 
     def titles(self) -> list[Title]:
         """Return the text as it is to be read, once for each day."""
@@ -148,17 +153,14 @@ class _Text:
 
 def _texts(warehouse: Warehouse) -> Iterator[list[_Text]]:
     """Yield the texts to do, in their order."""
-    total = int(warehouse.value("SELECT count(*) FROM todo_read"))
+    total = int(warehouse.value("SELECT count(*) FROM todo_text"))
     for start in range(0, total, LOOK_BATCH):
-        span = [start, start + LOOK_BATCH]
-        rows = warehouse.arrow("SELECT * FROM todo_read WHERE n >= ? AND n < ? ORDER BY n", span).to_pylist()
-        yield [
-            _Text(
-                row["title"], row["language"], tuple(row["issuers"]),
-                [(day["exposures_on"], day["headlines"]) for day in row["days"]],
-            )
-            for row in rows
-        ]  # fmt: skip
+        span = {"start": start, "stop": start + LOOK_BATCH}
+        found: dict[int, _Text] = {}
+        for row in warehouse.arrow(load_sql("chipwire.signals", "todo_span.sql"), span).to_pylist():
+            text = _Text(row["title"], row["language"], tuple(row["issuers"].split()), [])
+            found.setdefault(row["n"], text).days.append((row["exposures_on"], row["headlines"]))
+        yield list(found.values())
 
 
 class _Work:
