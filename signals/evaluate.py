@@ -104,13 +104,10 @@ class Evaluation:
 
 
 def seed_of(folder: Path | None) -> int | None:
-    """Return the seed that a model's ``model.json`` states; None for the folder: the embedded one.
-
-    None where it states no seed, or several: such a model is the average of those.
-    """
+    """Return the seed that a model's ``model.json`` states, or None; None for the folder: the embedded one."""
     path = (folder or Path(str(resources.files("chipwire.signals.model")))) / "model.json"
-    seeds = json.loads(path.read_text("utf-8")).get("seeds") if path.exists() else None
-    return seeds[0] if isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int) else None
+    seed = json.loads(path.read_text("utf-8")).get("seed") if path.exists() else None
+    return seed if isinstance(seed, int) else None
 
 
 def recorded() -> list[Column]:

@@ -124,8 +124,7 @@ class ExposureTable:
     Attributes
     ----------
     id : str
-        Digest of the rows, the subjects, the roles, and the constants by which they are read; part of a reading's
-        identity.
+        Digest of the rows, the subjects and the roles; part of a reading's identity.
     rows : tuple of Exposure
         In the order of the file.
     """
@@ -140,8 +139,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        known = [told, patterns, roles, [LEAST_EVENT, LEAST_MOVED, SEEN, LEAST_LEAN]]
-        self.id = hashlib.blake2b(json.dumps(known).encode(), digest_size=6).hexdigest()
+        self.id = hashlib.blake2b(json.dumps([told, patterns, roles]).encode(), digest_size=6).hexdigest()
 
     def read(
         self,

@@ -153,16 +153,9 @@ def epoch_texts(
 
 
 def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int) -> Any:
-    """Return a trained network.
-
-    The seed decides order, dropout, masks and what grows from the frames. All seeds begin with the same heads: only
-    networks that began alike can be averaged.
-    """
-    import torch
-
+    """Return a trained network; all chance comes from `seed`."""
     rng = np.random.default_rng(seed)
     growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
-    torch.manual_seed(0)
     network = build_network(base)
     tokenizer = load_tokenizer(base)
     known = [glossed(text, gloss) for text in (*data.own["train"], *data.headlines, *data.public["train"])]
@@ -173,43 +166,16 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int) -> An
     return network
 
 
-def average(base: Path, weights: Sequence[Path]) -> Any:
-    """Return the network whose weights are the means of those of trained ones, given as ``.safetensors`` files.
-
-    Networks trained from one beginning lie in one valley of the loss, and their mean lies lower than each (M. Wortsman
-    et al., "Model soups", ICML 2022).
-
-    Raises
-    ------
-    ChipwireError
-        A file holds other weights than this version's network has.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    network = build_network(base)
-    states = [load_file(path) for path in weights]
-    try:
-        network.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]})
-    except (KeyError, RuntimeError) as error:
-        raise ChipwireError(f"{', '.join(map(str, weights))}: not weights of this network, train again") from error
-    return network.eval()
-
-
 def export(
     network: Any, base: Path, data: Data, gloss: Gloss, gloss_file: Path, out: Path, facts: dict[str, Any]
 ) -> None:
     """Write the folder of a trained network: graph, tokenizer, glossary, description with temperatures.
-
-    Beside the folder, by its name: the graph in float32 for comparison, and the weights for `average`.
 
     Raises
     ------
     ChipwireError
         The exported model misreads one of `SELFTEST`.
     """
-    from safetensors.torch import save_file
-
     tokenizer = load_tokenizer(base)
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
@@ -229,7 +195,6 @@ def export(
         for path in sorted(made.iterdir()):
             shutil.copyfile(path, out / path.name)
         write_graph(weights, config, None, out.parent / f"{out.name}-float32.onnx", MAX_TOKENS)
-        save_file(network.state_dict(), out.parent / f"{out.name}.safetensors")
 
 
 def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
@@ -281,7 +246,7 @@ def _two(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.zeros_like(logits), logits], axis=1)
 
 
-def describe(data: Data, recipe: Recipe, seeds: Sequence[int]) -> dict[str, Any]:
+def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return the facts that ``model.json`` states."""
     cutoffs = [str(BASE["training_cutoff"]), *(str(item["cutoff"]) for item in PUBLIC)]
     return {
@@ -300,7 +265,7 @@ def describe(data: Data, recipe: Recipe, seeds: Sequence[int]) -> dict[str, Any]
         "public_data": [dict(item) for item in PUBLIC],
         "counts": data.counts,
         "recipe": asdict(recipe),
-        "seeds": list(seeds),
+        "seed": seed,
         "selftest": [
             {"headline": text, "target": name, "label": label}
             for text, name, label in (SELFTEST[:1] if recipe.public_only else SELFTEST)
@@ -326,35 +291,19 @@ def check_base(base: Path) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What a model is made from: the folder of public data, the base encoder's folder, the glossary's file."""
+def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Train the model from data and write its folder; return the facts of ``model.json``."""
+    import torch
 
-    data: Path
-    base: Path
-    gloss: Path
-
-
-def build(sources: Sources, out: Path, recipe: Recipe, seed: int, averaged: Sequence[Path] = ()) -> dict[str, Any]:
-    """Train the model from data, or average models trained before; write its folder, return ``model.json``'s facts.
-
-    Parameters
-    ----------
-    averaged : sequence of Path
-        Folders that earlier calls wrote, with their ``.safetensors`` beside them; empty: train one with `seed`.
-    """
-    gloss = load_gloss(sources.gloss.parent)
+    torch.set_num_threads(2)
+    torch.manual_seed(seed)
+    gloss = load_gloss(gloss_file.parent)
     if gloss is None:
-        raise ChipwireError(f"{sources.gloss} does not exist; it is the glossary, and comes with the package")
-    data = gather(sources.data)
-    if averaged:
-        network = average(sources.base, [folder.parent / f"{folder.name}.safetensors" for folder in averaged])
-        facts_of = [json.loads((folder / "model.json").read_text("utf-8")) for folder in averaged]
-        seeds = [each for facts in facts_of for each in facts["seeds"]]
-    else:
-        network, seeds = train(sources.base, data, recipe, gloss, seed), [seed]
-    facts = describe(data, recipe, seeds)
-    export(network, sources.base, data, gloss, sources.gloss, out, facts)
+        raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
+    data = gather(folder)
+    network = train(base, data, recipe, gloss, seed)
+    facts = describe(data, recipe, seed)
+    export(network, base, data, gloss, gloss_file, out, facts)
     return facts
 
 
@@ -365,23 +314,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASE['name']}")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the training (default 2)")
     parser.add_argument(
         "--public-only", action="store_true", help="leave our own headlines out: the baseline of the evaluation"
     )
-    parser.add_argument(
-        "--average", type=Path, nargs="+", metavar="DIR", default=[],
-        help="do not train: average the weights of models that were trained with different seeds",
-    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        import torch
-
-        torch.set_num_threads(options.threads)
         check_base(options.base)
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
-            sources = Sources(options.data, options.base, gloss_file)
-            build(sources, options.out, Recipe(public_only=options.public_only), options.seed, options.average)
+            recipe = Recipe(public_only=options.public_only)
+            build(options.data, options.base, gloss_file, options.out, recipe, options.seed)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -329,10 +329,8 @@ def test_a_wrong_folder_is_one_line(small: None, tmp_path: Path, capsys: pytest.
 
 def test_the_seed_is_what_the_folder_states(tmp_path: Path) -> None:
     assert evaluate.seed_of(tmp_path) is None
-    (tmp_path / "model.json").write_text('{"seeds": [3]}')
+    (tmp_path / "model.json").write_text('{"seed": 3}')
     assert evaluate.seed_of(tmp_path) == 3
-    (tmp_path / "model.json").write_text('{"seeds": [1, 2]}')
-    assert evaluate.seed_of(tmp_path) is None  # the average of two
 
 
 def test_the_test_split_of_the_shipped_rows_has_every_kind_of_row() -> None:
