@@ -330,6 +330,26 @@ def test_warnings_are_kept_once(market):
     assert json.loads(market.warehouse.value("SELECT warnings FROM sweep")) == list(done.warnings)
 
 
+def test_warnings_stay_when_the_same_call_comes_again_and_runs_nothing(market):
+    class Warns(FakeLedger):
+        def figures(self, strategy, loaded, trials, on_progress):
+            figures, _ = super().figures(strategy, loaded, trials, on_progress)
+            return figures, [f"size {trial.values['size']} is a warning" for trial in trials]
+
+    first = sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1))
+    kept = market.warehouse.value("SELECT warnings FROM sweep")
+    assert sum("is a warning" in each for each in first.warnings) == 3
+    again = sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1))
+    assert (again.already, again.warnings) == (3, first.warnings)
+    assert market.warehouse.value("SELECT warnings FROM sweep") == kept == json.dumps(list(first.warnings))
+    # One that goes on where another stopped ends with the same.
+    market.warehouse.run("DELETE FROM sweep")
+    market.warehouse.run("DELETE FROM sweep_row")
+    with pytest.raises(KeyboardInterrupt):
+        sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1, stop_before=2))
+    assert sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1)).warnings == first.warnings
+
+
 def test_no_news_or_bars_is_said_and_nothing_is_stored(market):
     market.warehouse.run("DELETE FROM signal")
     with pytest.raises(NothingToDo, match="no signals"):
