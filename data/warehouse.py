@@ -432,7 +432,8 @@ def _connect(path: Path | str, *, read_only: bool, memory: str | None, threads: 
     if str(locked).lower() == "true":
         return connection
     connection.execute("SET enable_progress_bar = false")
-    connection.execute("SET TimeZone = 'UTC'")
+    # Of the connection alone, cursors and later connections would read instants in the machine's zone.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

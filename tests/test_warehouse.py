@@ -332,6 +332,22 @@ def test_all_ways_to_read_give_the_same_rows(warehouse: Warehouse) -> None:
     assert warehouse.value("SELECT 1 WHERE false") is None
 
 
+def test_instants_are_utc_in_every_connection_wherever_the_machine_stands(path: Path) -> None:
+    code = """
+import time
+time.tzset()
+sql = "SELECT current_setting('TimeZone') AS zone, '2024-07-01 12:00:00+00'::TIMESTAMPTZ::VARCHAR AS at"
+with Warehouse.open(sys.argv[1], write=True) as w:
+    print(set(w.rows(sql)), [list(batch.to_pylist()[0].values()) for batch in w.batches(sql)])
+"""
+    command = [sys.executable, "-c", WRITER + code, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "Asia/Shanghai"}
+    )
+    utc = ["UTC", "2024-07-01 12:00:00+00"]
+    assert done.stdout.strip() == f"{ {tuple(utc)} } {[utc]}"
+
+
 def test_batches_are_those_of_the_call_while_rows_are_written(warehouse: Warehouse) -> None:
     warehouse.insert("headline", headlines(3_000))
     read = 0
