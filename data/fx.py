@@ -144,7 +144,9 @@ def _store_currency(
     reasons = dict.fromkeys(wrong, f"{currency} is no number")
     reasons |= {int(r): f"{currency} {values[r]:g} is no rate" for r in np.flatnonzero(values <= 0) if r not in reasons}
     use = np.array(
-        [r for r in np.argsort(days, kind="stable") if r not in reasons and not np.isnan(values[r])], np.intp
+        # Of two rates of a day the lower one given is kept, wherever in the file it stands.
+        [r for r in np.lexsort((values, days)) if r not in reasons and not np.isnan(values[r])],
+        np.intp,
     )
     rates = 1 / values[use] if inverse else values[use]
     reasons |= {int(use[i]): reason for i, reason in _impossible_moves(currency, rates).items()}
@@ -154,7 +156,9 @@ def _store_currency(
         if row in reasons:
             continue
         day = days[row].item()
-        known, known_is = (stored[day], "stored") if day in stored else (new.setdefault(day, float(rate)), "earlier")
+        known, known_is = (
+            (stored[day], "stored") if day in stored else (new.setdefault(day, float(rate)), "in another row")
+        )
         if not np.isclose(known, rate, rtol=1e-6, atol=0):
             reasons[int(row)] = f"revised: {currency} of {day} is {known:g} {known_is}, {rate:g} given"
     rejects = [

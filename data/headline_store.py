@@ -1,7 +1,8 @@
 """Batches of headlines go into the warehouse, one transaction each; what is there already is not repeated.
 
 A headline that comes again changes nothing but this: it may add tickers, an earlier sighting, and a date to
-one that had none. Its text stays as first stored, since scores refer to it.
+one that had none. Its text stays as first stored, since scores refer to it; which of several rows of one batch that
+is does not depend on their order.
 """
 
 from __future__ import annotations
@@ -130,10 +131,10 @@ class HeadlineStore:
             if stored is None:
                 counts[file, "added"] += 1
                 counts[file, "undated"] += headline.stamp is None
-                outcome.by_language[headline.language] += 1
             else:
                 counts[file, "duplicates"] += 1
                 counts[file, "newly dated"] += stored.stamp is None and headline.stamp is not None
+        outcome.by_language.update(kept[key].language for key in kept if key not in known)
         return kept
 
     def _store(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from chipwire.data.articles import Article
@@ -137,6 +137,52 @@ def _date(own: Stamp | None, own_name: str, given: Stamp | None) -> tuple[Stamp 
     return own, own_name
 
 
+class Survey(NamedTuple):
+    """What the dates of a table have in common.
+
+    Attributes
+    ----------
+    only_days : bool
+        All are written as midnights (a date column saved as timestamps): they are days, not instants.
+    zoneless : str or None
+        What is wrong with one of them, where all lack a zone: one fault, and not thousands.
+    """
+
+    only_days: bool
+    zoneless: str | None
+
+
+def survey(chunks: Iterable[Chunk], profile: Profile) -> Survey:
+    """Look at the dates of a table, in whatever order, no further than until one settles both questions."""
+    if "published" not in profile.roles:
+        return Survey(only_days=False, zoneless=None)
+    some, midnights, missing = False, True, ""
+    zoned = bool(profile.zone or "zone" in profile.roles)
+    for value in chain.from_iterable(chunk.column(profile.roles["published"]) for chunk in chunks):
+        if not value:
+            continue
+        some = True
+        midnights = midnights and _MIDNIGHT.search(str(value)[-16:]) is not None
+        if not zoned:
+            try:
+                _stamp(str(value).strip(), None, profile)
+                zoned = True
+            except MissingZone as error:
+                missing = min(missing or str(error), str(error))
+            except BadRow:
+                continue
+        if zoned and not midnights:
+            break
+    return Survey(some and midnights, None if zoned or not missing else missing)
+
+
+def _stamp(text: str, zone: str | None, profile: Profile) -> Stamp:
+    zone = zone or profile.zone
+    if zone is None and len(text) == 10:
+        zone = profile.day_zone
+    return parse_stamp(text, zone)
+
+
 class RowReader:
     """Reads the rows of one table, chunk by chunk, as its profile says.
 
@@ -150,50 +196,34 @@ class RowReader:
         The source where a row names none.
     given : Stamp or None
         The user's date for rows without one.
+    dates : Survey
+        What all dates of the table have in common.
+
+    Raises
+    ------
+    UnreadableInput
+        All dates lack a zone.
     """
 
-    def __init__(self, path: str, profile: Profile, source: str | None, given: Stamp | None) -> None:
-        self._path = path
+    def __init__(self, path: str, profile: Profile, source: str | None, given: Stamp | None, dates: Survey) -> None:
+        if dates.zoneless is not None:
+            raise UnreadableInput(path, f"its time {dates.zoneless}")
         self._profile = profile
         self._source = source
         self._given = given
         self._known = known_publishers()
-        self._only_days: bool | None = None
+        self._only_days = dates.only_days
 
     def read(self, chunk: Chunk) -> Iterator[Headline | Reject]:
-        """Yield a headline or a reject for each row of `chunk`, then the chunk's own rejects.
-
-        Raises
-        ------
-        UnreadableInput
-            When all dates of the first chunk lack a zone, which is one fault and not thousands.
-        """
+        """Yield a headline or a reject for each row of `chunk`, then the chunk's own rejects."""
         roles = self._profile.roles
         columns = [chunk.column(roles[role]) if role in roles else repeat(None) for role in ROLES]
-        if self._only_days is None and chunk.lines:
-            published = [v for v in chunk.column(roles["published"]) if v] if "published" in roles else []
-            self._check_zone(published)
-            # Dates written as midnights (a date column saved as timestamps) are days, not instants.
-            self._only_days = bool(published) and all(_MIDNIGHT.search(str(value)[-16:]) for value in published)
         for i, (line, *cells) in enumerate(zip(chunk.lines, *columns, strict=False)):
             try:
                 yield self._headline(line, *cells)
             except BadRow as error:
                 yield Reject(line, str(error), excerpt(chunk.row_text(i)))
         yield from chunk.rejects
-
-    def _check_zone(self, published: list[Any]) -> None:
-        profile = self._profile
-        if not published or profile.zone or "zone" in profile.roles:
-            return
-        try:
-            for value in published[:100]:
-                self._stamp(str(value).strip(), None)
-                return
-        except MissingZone as error:
-            raise UnreadableInput(self._path, f"its time {error}") from None
-        except BadRow:
-            return
 
     def _headline(
         self,
@@ -241,17 +271,11 @@ class RowReader:
     def _published(self, value: Any, zone: Any) -> Stamp | None:
         if not value or not (text := _text(value).strip()):
             return None
-        stamp = self._stamp(text, _text(zone).strip() or None if zone else None)
-        if self._only_days and stamp.precision != "day":
+        stamp = _stamp(text, _text(zone).strip() or None if zone else None, self._profile)
+        if self._only_days and stamp.precision != "day" and _MIDNIGHT.search(text[-16:]):
             day_zone = self._profile.zone or self._profile.day_zone or "UTC"
             return day_stamp(local_day(stamp.at, day_zone), day_zone)
         return stamp
-
-    def _stamp(self, text: str, zone: str | None) -> Stamp:
-        zone = zone or self._profile.zone
-        if zone is None and len(text) == 10:
-            zone = self._profile.day_zone
-        return parse_stamp(text, zone)
 
     def _seen(self, value: Any) -> datetime | None:
         text = _text(value).strip()
@@ -307,11 +331,27 @@ def _ticker_list(value: Any) -> tuple[str, ...]:
     return _tickers(",".join(map(_text, value))) if isinstance(value, list) else ()
 
 
-def merge(first: Headline, again: Headline) -> Headline:
-    """Return `first` with the earlier sighting, the finer precision and the tickers of both."""
+def merge(one: Headline, other: Headline) -> Headline:
+    """Return one of two of the same identity with the earlier sighting, the finer precision and the tickers of both.
+
+    Whose texts stay does not depend on which comes first: a dated one's, then that of more summary and body, then
+    by title, summary, body, address and source as text, where something goes before nothing.
+    """
+    first, again = sorted((one, other), key=_precedence)
     seen = [at for at in (first.first_seen, again.first_seen) if at is not None]
-    tickers = tuple(dict.fromkeys(first.tickers + again.tickers))
+    tickers = tuple(sorted({*first.tickers, *again.tickers}))
     return first._replace(stamp=finer(first.stamp, again.stamp), first_seen=min(seen, default=None), tickers=tickers)
+
+
+def _precedence(headline: Headline) -> tuple[Any, ...]:
+    """Return what `merge` sorts by: nothing that merging changes."""
+    at = headline.stamp.at.isoformat() if headline.stamp else None
+    texts = (
+        headline.title, headline.summary, headline.body, headline.url, headline.source, headline.title_raw,
+        headline.language, at,
+    )  # fmt: skip
+    more = len(headline.summary or "") + len(headline.body or "")
+    return (at is None, -more, *((text is None, text or "") for text in texts))
 
 
 def finer(first: Stamp | None, again: Stamp | None) -> Stamp | None:

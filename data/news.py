@@ -7,7 +7,7 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,7 @@ from chipwire.data.errors import BadRow, InputError, UnreadableInput
 from chipwire.data.feeds import read_feed
 from chipwire.data.files import STDIN, ByteSource, Found, content_kind, discover, text_start
 from chipwire.data.headline_store import HeadlineStore
-from chipwire.data.headlines import Headline, RowReader, article_headline
+from chipwire.data.headlines import Headline, RowReader, article_headline, survey
 from chipwire.data.instants import Stamp, day_stamp, parse_stamp, read_article_day, zone_info
 from chipwire.data.lines import text_encoding
 from chipwire.data.profiles import Profile, check_column_map, choose_profile, looks_like_header
@@ -237,11 +237,23 @@ class _Ingest:
             reader: RowReader | None = None
             for chunk in self._chunks(source, kind):
                 if reader is None and chunk.lines:
-                    reader = RowReader(path, self._profile(path, chunk.names), self._source, self._given)
+                    profile = self._profile(path, chunk.names)
+                    dates = survey(self._look_ahead(path, kind, chunk), profile)
+                    reader = RowReader(path, profile, self._source, self._given, dates)
                 rows = reader.read(chunk) if reader else iter(chunk.rejects)
                 self._take(rows)
                 if self._on_progress:
                     self._on_progress(NewsProgress(_shown(path), done + source.position(), total, self._rows))
+
+    def _look_ahead(self, path: str, kind: str, first: Chunk) -> Iterator[Chunk]:
+        """Yield the first rows, and where more are asked for the whole file, if it can be read twice.
+
+        Damage ends it here, and is told when the rows themselves are read.
+        """
+        yield first
+        if path != STDIN and Path(path).is_file():
+            with suppress(InputError), closing(ByteSource(path)) as again:
+                yield from self._chunks(again, kind)
 
     def _chunks(self, source: ByteSource, kind: str) -> Iterator[Chunk]:
         if kind == "jsonl":

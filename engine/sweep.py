@@ -117,8 +117,10 @@ def run_sweep(
                 if on_begin:
                     on_begin(sweep_id, len(configurations), len(run.stored))
             run.group(group, loaded)
+    warnings = run.warnings()
+    sweep_store.store_warnings(warehouse, sweep_id, warnings)
     failed = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ? AND error IS NOT NULL", [sweep_id])
-    return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(run.warnings))
+    return SweepResult(sweep_id, len(configurations), run.already, failed, run.changed, tuple(warnings))
 
 
 def run_again(
@@ -224,7 +226,14 @@ class _Run:
         self.stored = sweep_store.stored(warehouse, sweep_id)
         self.already = 0
         self.changed = 0
-        self.warnings: dict[str, None] = {}
+        self._kept = sweep_store.stored_warnings(warehouse, sweep_id)
+        self._loading: dict[str, None] = {}
+        self._running: set[str] = set()
+
+    def warnings(self) -> list[str]:
+        """Return those of what was loaded, then those of the rows, also of rows that an earlier call ran, sorted."""
+        running = self._running | (set(self._kept) if self.already else set())
+        return [*self._loading, *sorted(running - self._loading.keys())]
 
     def group(self, group: _Group, loaded: Loaded) -> None:
         """Run what is missing of a group."""
@@ -250,7 +259,6 @@ class _Run:
                 stored[number] += outcome.count
                 done[number] = max(done[number], stored[number])
                 self._store(own, outcome)
-        sweep_store.store_warnings(self._warehouse, self._sweep_id, list(self.warnings))
 
     def again(self, ledger: Ledger, group: _Group, loaded: Loaded, rows: Container[int]) -> None:
         """Run some rows of a group and store nothing."""
@@ -268,7 +276,7 @@ class _Run:
             self._market = key, load_market(self._warehouse, self._universe, settings)
         market = self._market[1]
         book, model_id, warnings = load_book(self._warehouse, self._universe, self._strategy, settings, group.model)
-        self.warnings |= dict.fromkeys([*market.warnings, *warnings])
+        self._loading |= dict.fromkeys([*market.warnings, *warnings])
         issuers = {symbol: self._universe.instrument(symbol).issuer for symbol in market.symbols}
         return Loaded(market, book, issuers, model_id, data_fingerprint(market, book))
 
@@ -281,7 +289,12 @@ class _Run:
         return Trial(row_no, trial_id, configuration, values, loaded.data_fingerprint, loaded.model_id)
 
     def _store(self, trials: Sequence[Trial], outcome: Outcome) -> None:
-        self.warnings |= dict.fromkeys(outcome.warnings)
+        self._running |= set(outcome.warnings)
+        # Before the rows: a call that goes on does not run these again. Which of the stored ones no row has any more
+        # is known at the end.
+        sweep_store.store_warnings(
+            self._warehouse, self._sweep_id, list(dict.fromkeys([*self.warnings(), *self._kept]))
+        )
         errors = [outcome.error] * outcome.count
         sweep_store.store_block(self._warehouse, self._sweep_id, trials, outcome.figures, errors)
         self._advance(outcome.count)

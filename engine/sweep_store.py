@@ -135,6 +135,12 @@ def store_block(
     warehouse.acknowledge()
 
 
+def stored_warnings(warehouse: Warehouse, sweep_id: str) -> list[str]:
+    """Return what earlier calls of a sweep had to say; nothing where there was none."""
+    text = warehouse.value("SELECT warnings FROM sweep WHERE sweep_id = ?", [sweep_id])
+    return list(json.loads(text)) if text else []
+
+
 def store_warnings(warehouse: Warehouse, sweep_id: str, warnings: Sequence[str]) -> None:
     """Keep what the reader of the sweep has to know."""
     text = json.dumps(list(warnings), ensure_ascii=False)

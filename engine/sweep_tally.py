@@ -101,8 +101,8 @@ class Tally(Observer):
             row, np.sign(filled), self._slippage, self._impact, np.abs(filled) / volume,
             facts.limit_down[session][:, None], facts.limit_up[session][:, None],
         )  # fmt: skip
-        self._traded += np.where(done, np.abs(filled) * price * fx, 0.0).sum(axis=0)
-        self._flow -= np.where(done, filled * row * fx, 0.0).sum(axis=0)
+        self._traded += rules.sum_rows(np.where(done, np.abs(filled) * price * fx, 0.0))
+        self._flow -= rules.sum_rows(np.where(done, filled * row * fx, 0.0))
         if self._inner is not None:
             self._inner.settled(event, order, filled, reason, held)
 
@@ -128,6 +128,6 @@ class Tally(Observer):
     def day_ended(self, event: Event, cash: Floats, shares: Floats) -> None:
         """Keep cash and gross exposure."""
         self._cash = cash
-        self._gross.append(np.abs(shares * event.price * event.fx).sum(axis=0))
+        self._gross.append(rules.sum_rows(np.abs(shares * event.price * event.fx)))
         if self._inner is not None:
             self._inner.day_ended(event, cash, shares)

@@ -90,7 +90,8 @@ def name_list(text: str, option: str) -> tuple[str, ...]:
 def first_reject(warehouse: Warehouse, files: Iterable[str]) -> str:
     """Return the first reject of these files as ``file line n: reason``; empty when there is none."""
     rows = warehouse.rows(
-        "SELECT file, line, reason FROM reject WHERE line > 0 AND list_contains(?, file) ORDER BY file, line LIMIT 1",
+        "SELECT file, line, reason FROM reject WHERE line > 0 AND list_contains(?, file) "
+        "ORDER BY file, line, reason LIMIT 1",
         [sorted(set(files))],
     )
     return f"{rows[0][0]} line {rows[0][1]}: {rows[0][2]}" if rows else ""

@@ -114,7 +114,8 @@ def rejects(app: App, limit: int, fmt: str) -> None:
     """
     with app.open("rejects") as warehouse:
         rows = warehouse.frame(
-            "SELECT file, line, reason, excerpt FROM reject ORDER BY batch_id DESC, file, line LIMIT ?",
+            "SELECT file, line, reason, excerpt FROM reject "
+            "ORDER BY batch_id DESC, file, line, reason, excerpt LIMIT ?",
             [limit],
         ).to_dict("records")
     print_table(rows, ("file", "line", "reason", "excerpt"), fmt)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
 from chipwire.cli import cli, main
+from chipwire.data.warehouse import Warehouse, load_sql
+from chipwire.reports.app import first_reject
 
 
 @pytest.fixture
@@ -122,6 +125,22 @@ def test_good_rows_are_kept_bad_ones_listed_and_the_call_exits_1(run, tmp_path: 
     assert code == 0
     assert rows.keys() == {("news.csv", 3), ("nowhere.csv", 0)}
     assert "2099" in rows["news.csv", 3]
+
+
+def test_rejects_of_one_line_have_one_order(run, tmp_path: Path) -> None:
+    # The same rejects, stored in two orders: a price file has several of a line, one for each instrument.
+    columns = ("batch_id", "file", "line", "reason", "excerpt")
+    rows = [(1, "a.csv", 3, f"revised: close 5 stored, {n % 7} given", f"row {n:02}") for n in range(20)]
+    found = set()
+    for number, given in enumerate((rows, rows[::-1])):
+        path = tmp_path / f"{number}.duckdb"
+        with Warehouse.open(path, write=True) as warehouse:
+            warehouse.insert("reject", pa.table(dict(zip(columns, zip(*given, strict=True), strict=True))))
+            notes = warehouse.rows(load_sql("chipwire.engine.validation", "data_bars_revised.sql"))
+            told = first_reject(warehouse, ["a.csv"])
+        found.add((told, str(notes), run("--db", str(path), "rejects", "--csv", "--limit", "5")[1]))
+    assert len(found) == 1
+    assert next(iter(found))[0] == "a.csv line 3: revised: close 5 stored, 0 given"
 
 
 def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> None:

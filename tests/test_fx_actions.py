@@ -60,6 +60,19 @@ def test_a_second_ingest_adds_nothing_and_a_revision_is_rejected(warehouse, tmp_
     assert reasons(warehouse) == ["revised: CNY of 2024-06-03 is 7.25 stored, 7.21 given"]
 
 
+@pytest.mark.parametrize("other", ["7.2500001", "7.26"])
+def test_of_two_rates_of_a_day_the_same_is_kept_in_either_order_of_rows(warehouse, tmp_path, other):
+    found = []
+    for name, given in (("a.csv", ("7.25", other)), ("b.csv", (other, "7.25"))):
+        rows = "".join(f"2024-06-03,{rate}\n" for rate in given)
+        ingest_fx(warehouse, [put(tmp_path, name, "date,USDCNY\n" + rows)])
+        found.append((rates(warehouse, "CNY"), reasons(warehouse)))
+        warehouse.run("DELETE FROM fx_rate")
+        warehouse.run("DELETE FROM reject")
+    assert found[0] == found[1]
+    assert found[0][0][0][1] == 7.25
+
+
 def test_impossible_rates_are_rejected_and_a_step_is_not(warehouse, tmp_path):
     rows = [
         "7.2,7.80",

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from skfolio.model_selection import CombinatorialPurgedCV
+from threadpoolctl import threadpool_limits
 
 from chipwire.data.errors import BadParameter
 from chipwire.engine import measures
@@ -85,6 +86,21 @@ def test_the_winners_curse_makes_degradation_slope_downwards():
     # Of equal configurations the one that is best in one half owes it to that half, and lacks it in the other.
     slopes = [backtest_overfitting(np.random.default_rng(s).normal(0, 0.01, (400, 30)), 8).slope for s in range(20)]
     assert np.mean(slopes) < -0.3
+
+
+@pytest.mark.parametrize("count", [40, 130])
+def test_neither_threads_nor_configurations_beside_it_change_a_bit_of_the_best(count):
+    # One is the best in every half, so that all figures but its rank are its own, whatever stands beside it; sixteen
+    # blocks make vectors so long that BLAS would share out their products among threads.
+    rng = np.random.default_rng(count)
+    returns = rng.normal(0, 0.01, (320, count))
+    returns[:, 1] += 0.05
+    found = []
+    for threads, beside in ((1, 3), (1, count), (2, count)):
+        with threadpool_limits(limits=threads):
+            one = backtest_overfitting(returns[:, :beside])
+        found.append((one.in_sample.tolist(), one.out_of_sample.tolist(), one.slope, one.intercept))
+    assert found[0] == found[1] == found[2]
 
 
 @settings(max_examples=20)

@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from datetime import datetime as moment
+from itertools import permutations
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipwire.data import news
+from chipwire.data import news, readers
 from chipwire.data.errors import InputError, MissingZone, UnknownName
 from chipwire.data.news import NewsProgress, NewsSummary, ingest_news
 from chipwire.data.warehouse import Warehouse
@@ -202,6 +203,27 @@ def test_midnights_throughout_are_days(warehouse: Warehouse, tmp_path: Path) -> 
     assert warehouse.rows("SELECT DISTINCT published_precision FROM headline ORDER BY 1") == [("day",), ("second",)]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_midnights_are_days_only_where_no_row_of_the_file_has_a_time(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int
+) -> None:
+    monkeypatch.setattr(readers, "CHUNK_ROWS", 2)
+    rows = [f"Story {day},2024-07-0{day} 00:00:00Z" for day in range(1, 7)] + ["Story 7,2024-07-07 09:30:00Z"]
+    ingest_news(warehouse, [table(tmp_path / "d.csv", "title,published", *rows[::order])])
+    assert stored(warehouse, "published_precision, available_at") == [
+        *(("second", at(2024, 7, day)) for day in range(1, 7)),
+        ("second", at(2024, 7, 7, 9, 30)),
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_row_without_a_zone_costs_itself_wherever_it_stands(warehouse: Warehouse, tmp_path: Path, order: int) -> None:
+    rows = ["One,2024-07-01 09:30:00", "Two,2024-07-01 09:30:00Z"]
+    summary = ingest_news(warehouse, [table(tmp_path / "z.csv", "title,published", *rows[::order])])
+    assert [(file.added, file.rejected) for file in summary.files] == [(1, 1)]
+    assert stored(warehouse) == [("Two",)]
+
+
 def test_bad_rows_are_kept_as_rejects_with_file_line_and_reason(warehouse: Warehouse, tmp_path: Path) -> None:
     path = table(
         tmp_path / "x.csv",
@@ -279,6 +301,25 @@ def test_the_order_of_rows_and_files_does_not_matter(
         order.shuffle(rows)
     # Titles that differ in print alone are stored as they came first, so they sort by chance.
     assert [sorted(part, key=str) for part in results[0]] == [sorted(part, key=str) for part in results[1]]
+
+
+def test_whose_text_stays_does_not_depend_on_the_order_of_rows(warehouse: Warehouse, tmp_path: Path) -> None:
+    rows = [
+        "Maker ships,2024-07-01T09:30Z,,https://e.org/2,,AAA",
+        "MAKER SHIPS!,2024-07-01T09:30Z,Longer text,,Wire,BBB",
+        "Maker ships,2024-07-01T09:30Z,,https://e.org/1,Other,CCC",
+        "Maker ships,2024-07-01T09:30:00Z,,,Other,AAA",
+    ]
+    found = []
+    for order in permutations(rows):
+        path = table(tmp_path / "a.csv", "title,published,summary,url,source,tickers", *order)
+        check_counts(ingest_news(warehouse, [path]))
+        tickers = warehouse.rows("SELECT ticker FROM headline_ticker ORDER BY ALL")
+        found.append((stored(warehouse, "* EXCLUDE (batch_id)"), tickers))
+        for name in ("headline", "headline_ticker", "batch"):
+            warehouse.run(f"DELETE FROM {name}")
+    assert len(found[0][0]) == 1
+    assert all(each == found[0] for each in found)
 
 
 def test_an_earlier_sighting_moves_availability_and_a_later_one_does_not(warehouse: Warehouse, tmp_path: Path) -> None:

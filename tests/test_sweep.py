@@ -175,6 +175,38 @@ def test_a_block_of_many_and_blocks_of_one_give_the_same_bits(market):
     assert rows_of(market, first.sweep_id) == together
 
 
+class Wide(Turns):
+    """Every instrument is held, more or less of it from turn to turn, so that sums over instruments are long."""
+
+    name = "wide"
+
+    def decide(self, view):
+        turn = view.session.toordinal() // self.values["hold"]
+        names = sorted(view.instruments)
+        return {name: self.values["size"] * ((turn + k) % 5 + 1) / 60 for k, name in enumerate(names)}
+
+
+def test_with_many_instruments_a_row_has_the_same_bits_in_any_block(written):
+    from chipwire.engine.sweep_block import ColumnarLedger
+
+    class OneByOne(ColumnarLedger):
+        def room(self, strategy, loaded):
+            return 1
+
+    # NumPy adds eight numbers and more in pairs, where they lie side by side; fewer one after the other.
+    listed = [each.symbol for each in worlds.UNIVERSE.instruments.values() if each.currency == "USD"][:13]
+    assert len(listed) == 13
+    for seed, symbol in enumerate(listed):
+        written.walk(symbol, "2024-02-20", "2024-04-02", 30.0 + 7.1 * seed, seed)
+    params, given = ("size=0.31,0.57,0.83", "hold=1"), {"end": "2024-03-29", "slippage_bps": "3"}
+    first = sweep(written, Wide, *params, **given)
+    together = rows_of(written, first.sweep_id)
+    assert min(row["n_fills"] for row in together) > 13 * 10
+    written.warehouse.run("DELETE FROM sweep_row")
+    sweep(written, Wide, *params, ledger=OneByOne(), **given)
+    assert rows_of(written, first.sweep_id) == together
+
+
 # --- blocks, stops, changes ------------------------------------------------------------------------------
 
 
@@ -296,6 +328,26 @@ def test_warnings_are_kept_once(market):
     done = sweep(market, Turns, "size=0.2,0.4", fill="open,close", ledger=FakeLedger(room=1))
     assert done.warnings.count("a warning") == 1
     assert json.loads(market.warehouse.value("SELECT warnings FROM sweep")) == list(done.warnings)
+
+
+def test_warnings_stay_when_the_same_call_comes_again_and_runs_nothing(market):
+    class Warns(FakeLedger):
+        def figures(self, strategy, loaded, trials, on_progress):
+            figures, _ = super().figures(strategy, loaded, trials, on_progress)
+            return figures, [f"size {trial.values['size']} is a warning" for trial in trials]
+
+    first = sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1))
+    kept = market.warehouse.value("SELECT warnings FROM sweep")
+    assert sum("is a warning" in each for each in first.warnings) == 3
+    again = sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1))
+    assert (again.already, again.warnings) == (3, first.warnings)
+    assert market.warehouse.value("SELECT warnings FROM sweep") == kept == json.dumps(list(first.warnings))
+    # One that goes on where another stopped ends with the same.
+    market.warehouse.run("DELETE FROM sweep")
+    market.warehouse.run("DELETE FROM sweep_row")
+    with pytest.raises(KeyboardInterrupt):
+        sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1, stop_before=2))
+    assert sweep(market, Turns, "size=0.2,0.4,0.6", ledger=Warns(room=1)).warnings == first.warnings
 
 
 def test_no_news_or_bars_is_said_and_nothing_is_stored(market):

@@ -271,6 +271,13 @@ def test_of_rows_with_one_key_the_first_stays_whatever_thread_reads_them(warehou
     assert warehouse.rows("SELECT batch_id, count(*) FROM headline GROUP BY 1") == [(0, keys)]
 
 
+def test_rows_are_stored_in_the_order_given(warehouse: Warehouse) -> None:
+    # What a reader meets without asking for an order, and what is first where two are alike in what is asked for.
+    given = headlines(30_000)
+    assert warehouse.insert("headline", given) == 30_000
+    assert warehouse.arrow("SELECT headline_id FROM headline ORDER BY rowid")[0].to_pylist() == given[0].to_pylist()
+
+
 def test_rows_whose_keys_are_new_are_appended_and_a_repeated_key_takes_all_back(warehouse: Warehouse) -> None:
     assert warehouse.append("headline", headlines(5)) == 5
     with pytest.raises(duckdb.ConstraintException), warehouse.transaction():
@@ -323,6 +330,22 @@ def test_all_ways_to_read_give_the_same_rows(warehouse: Warehouse) -> None:
     assert all(batch.num_rows <= 100 for batch in batches)
     assert [tuple(row.values()) for batch in batches for row in batch.to_pylist()] == rows
     assert warehouse.value("SELECT 1 WHERE false") is None
+
+
+def test_instants_are_utc_in_every_connection_wherever_the_machine_stands(path: Path) -> None:
+    code = """
+import time
+time.tzset()
+sql = "SELECT current_setting('TimeZone') AS zone, '2024-07-01 12:00:00+00'::TIMESTAMPTZ::VARCHAR AS at"
+with Warehouse.open(sys.argv[1], write=True) as w:
+    print(set(w.rows(sql)), [list(batch.to_pylist()[0].values()) for batch in w.batches(sql)])
+"""
+    command = [sys.executable, "-c", WRITER + code, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "Asia/Shanghai"}
+    )
+    utc = ["UTC", "2024-07-01 12:00:00+00"]
+    assert done.stdout.strip() == f"{ {tuple(utc)} } {[utc]}"
 
 
 def test_batches_are_those_of_the_call_while_rows_are_written(warehouse: Warehouse) -> None:

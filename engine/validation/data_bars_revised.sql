@@ -1,1 +1,1 @@
-SELECT file || ' line ' || line || ': ' || reason FROM reject WHERE reason LIKE 'revised: %' ORDER BY file, line
+SELECT file || ' line ' || line || ': ' || reason FROM reject WHERE reason LIKE 'revised: %' ORDER BY file, line, reason

@@ -96,14 +96,14 @@ def backtest_overfitting(returns: Floats, blocks: int = 16) -> Overfitting:
     sizes = np.array([len(part) for part in parts], dtype=np.float64)
     picks = np.array(list(combinations(range(blocks), blocks // 2)))
     picks = picks[: len(picks) // 2]  # the others are what these leave, in reverse order
-    chosen = np.zeros((len(picks), blocks))
-    np.put_along_axis(chosen, picks, 1.0, axis=1)
+    left = np.array([np.setdiff1d(np.arange(blocks), pick) for pick in picks])
     size = max(1, _AT_ONCE // moving.shape[1])
     ahead, behind = [], []
-    for start in range(0, len(chosen), size):
-        part = chosen[start : start + size]
+    for start in range(0, len(picks), size):
+        part = slice(start, start + size)
         one, other = (
-            _sharpe(each @ sums, each @ squares, (each @ sizes)[:, None], middle) for each in (part, 1 - part)
+            _sharpe(_added(each, sums), _added(each, squares), sizes[each].sum(axis=1)[:, None], middle)
+            for each in (picks[part], left[part])
         )
         ahead.append(_choose(one, other))
         behind.append(_choose(other, one))
@@ -117,6 +117,18 @@ def backtest_overfitting(returns: Floats, blocks: int = 16) -> Overfitting:
     slope, intercept = _line(inside, outside)
     lost = float(np.mean(outside < 0))
     return Overfitting(float(np.mean(logits <= 0)), logits, inside, outside, slope, intercept, lost, blocks)
+
+
+def _added(picks: NDArray[np.intp], rows: Floats) -> Floats:
+    """Return for each of `picks` (combinations, blocks) the sum of those rows, one after the other.
+
+    A product of matrices would be the same but for its last digit, which depends on BLAS' threads and on how many
+    columns there are.
+    """
+    found = np.empty((len(picks), rows.shape[1]))
+    for place, pick in zip(found, picks, strict=True):
+        np.add.reduce(rows[pick], axis=0, out=place)
+    return found
 
 
 def _choose(inside: Floats, outside: Floats) -> tuple[Floats, Floats, Floats]:
@@ -138,10 +150,10 @@ def _sharpe(sums: Floats, squares: Floats, n: Floats, middle: Floats) -> Floats:
 def _line(x: Floats, y: Floats) -> tuple[float, float]:
     """Return slope and intercept of the least-squares line; NaN where x does not vary."""
     away = x - x.mean()
-    spread = float(away @ away)
+    spread = float((away * away).sum())  # BLAS shares out long products among threads
     if not spread > 0:
         return math.nan, math.nan
-    slope = float(away @ (y - y.mean())) / spread
+    slope = float((away * (y - y.mean())).sum()) / spread
     return slope, float(y.mean()) - slope * float(x.mean())
 
 
