@@ -39,7 +39,7 @@ Params = Sequence[object] | Mapping[str, object]
 
 _NOT_DIGESTED = frozenset({"digest", "migration"})
 _ORDER = "order_in_call"
-_COLUMNS = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+_COLUMNS = "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
 _KEYS = "SELECT table_name, constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
 _UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
 
@@ -68,7 +68,7 @@ class Warehouse:
         self._connection = connection
         self._lock = lock
         self._touched: set[str] = set()
-        self._layouts: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._layouts: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
         self._depth = 0
 
     @classmethod
@@ -231,18 +231,12 @@ class Warehouse:
         columns, names = self._named_columns(table, given)
         order = list(range(len(given)))
         numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
-        types, keys = self._layout(table)
-        # As the table will hold it: two values of a key may be one there.
-        key = {name: f'CAST(incoming."{name}" AS {types[name]})' for name in keys if name in names}
-        known = " AND ".join(f'stored."{name}" = {value}' for name, value in key.items()) or "false"
+        key = ", ".join(f'"{name}"' for name in self._layout(table)[1] if name in names) or _ORDER
         self.touch(table)
-        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said, and in which order the
-        # rows that stay are stored. ON CONFLICT DO NOTHING would group them by key, in the order of its threads.
+        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said.
         sql = (
             f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608 - from the catalog
-            f'ANTI JOIN "{table}" AS stored ON {known} '
-            f"QUALIFY row_number() OVER (PARTITION BY {', '.join(key.values()) or _ORDER} ORDER BY {_ORDER}) = 1 "
-            f"ORDER BY {_ORDER}"
+            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1 ON CONFLICT DO NOTHING"
         )
         return self.run(sql, incoming=numbered)
 
@@ -263,17 +257,18 @@ class Warehouse:
         """Return the columns of `rows` as SQL and by name. The names are the catalog's own, never from input."""
         names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
         known = self._layout(table)[0]
-        if not known or not set(names) <= known.keys():
-            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known.keys())}")
+        if not known or not set(names) <= known:
+            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
         return ", ".join(f'"{name}"' for name in names), names
 
-    def _layout(self, table: str) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Return a table's columns with their types, and its key; no table changes while a warehouse is open."""
+    def _layout(self, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return a table's columns and its key; no table changes while a warehouse is open."""
         if not self._layouts:
             keys = dict(self.rows(_KEYS))
-            for name, column, kind in self.rows(_COLUMNS):
-                self._layouts.setdefault(name, ({}, tuple(keys.get(name, ()))))[0][column] = kind
-        return self._layouts.get(table, ({}, ()))
+            self._layouts = {
+                name: (frozenset(columns), tuple(keys.get(name, ()))) for name, columns in self.rows(_COLUMNS)
+            }
+        return self._layouts.get(table, (frozenset(), ()))
 
     def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
         """Open a batch inside the current transaction and return its number; close it with `end_batch`."""

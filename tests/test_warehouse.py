@@ -271,13 +271,6 @@ def test_of_rows_with_one_key_the_first_stays_whatever_thread_reads_them(warehou
     assert warehouse.rows("SELECT batch_id, count(*) FROM headline GROUP BY 1") == [(0, keys)]
 
 
-def test_rows_are_stored_in_the_order_given(warehouse: Warehouse) -> None:
-    # What a reader meets without asking for an order, and what is first where two are alike in what is asked for.
-    given = headlines(30_000)
-    assert warehouse.insert("headline", given) == 30_000
-    assert warehouse.arrow("SELECT headline_id FROM headline ORDER BY rowid")[0].to_pylist() == given[0].to_pylist()
-
-
 def test_rows_whose_keys_are_new_are_appended_and_a_repeated_key_takes_all_back(warehouse: Warehouse) -> None:
     assert warehouse.append("headline", headlines(5)) == 5
     with pytest.raises(duckdb.ConstraintException), warehouse.transaction():
