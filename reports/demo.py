@@ -28,13 +28,13 @@ from chipwire.strategies.registry import strategy_class
 
 STRATEGY = "event-drift"
 SETTINGS = Settings(start=date(2024, 1, 2), end=date(2025, 9, 30))
-"""The span begins after the youngest text that the embedded model was trained on."""
+"""A span with prices and news in the embedded data. The model's training cut-off is later, and the demo says so."""
 
 
 def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
     """Go the whole way in `out` and return the five figures and the report's path.
 
-    Running it again adds nothing to the warehouse and writes the same report.
+    Running it again brings nothing new in and writes the same report; its run is the newest again.
 
     Raises
     ------

@@ -223,7 +223,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         columns += [one for one in kept if one["reader"] == NO_DOMAIN]
     columns += evaluation.of_baselines()
     if VADER not in {one["reader"] for one in columns}:
-        _say("VADER is not installed and left out: pip install 'chipwire[train]'")
+        _say("VADER is not installed and left out: pip install '.[train]' in the repository")
     folder, model = models[0]
     extra: dict[str, Any] = {}
     if float32:

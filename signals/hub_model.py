@@ -28,7 +28,7 @@ class TransformersModel:
             import torch
             from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
         except ImportError as error:
-            raise BadModel(reference, "it needs torch: pip install 'chipwire[torch]'") from error
+            raise BadModel(reference, "it needs torch: pip install '.[torch]' in the repository") from error
         self._torch = torch
         safe = {"trust_remote_code": False, "local_files_only": local}
         try:

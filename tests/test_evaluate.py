@@ -318,7 +318,7 @@ def test_without_vader_it_says_so(
     monkeypatch.setitem(sys.modules, "vaderSentiment.vaderSentiment", None)
     assert evaluate.main([]) == 0
     out, err = capsys.readouterr()
-    assert err == "VADER is not installed and left out: pip install 'chipwire[train]'\n"
+    assert err == "VADER is not installed and left out: pip install '.[train]' in the repository\n"
     assert "VADER" not in out
 
 
