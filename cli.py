@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chipwire import __version__
-from chipwire.data.errors import ChipwireError, InputError, SomeRejected, TerminatedError
+from chipwire.data.errors import ChipwireError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
 from chipwire.reports.audit_commands import audit
@@ -28,36 +28,23 @@ from chipwire.reports.explain import explain
 from chipwire.reports.lineage_commands import why
 from chipwire.reports.quality_commands import quality
 from chipwire.reports.rerun_commands import rerun_command
+from chipwire.reports.settings_file import take_settings
 from chipwire.reports.strategy_commands import strategies
 from chipwire.reports.terminal import Column, print_figures, print_table
 
 if TYPE_CHECKING:
     from chipwire.data.news import NewsSummary
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "CHIPWIRE"}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LOOK_FOR_CYCLES = (50_000, 10, 10)
 """After how many new objects Python looks for cycles that nobody holds. We leave few; by its default, 700, it walks
 dozens of times through all objects of the libraries while they are imported."""
 
 
-def _settings_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """Take every option's default from a TOML file: ``[backtest] capital = 50000`` and so on."""
-    import tomllib
-
-    path = value or Path("chipwire.toml")
-    if value is None and not path.exists():
-        return None
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: {error}; it must be a TOML file such as 'db = \"news.duckdb\"'") from error
-    click.get_current_context().default_map = {key.replace("-", "_"): value for key, value in found.items()}
-    return path
-
-
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="chipwire")
-@click.option("--config", type=click.Path(path_type=Path), callback=_settings_file, is_eager=True, expose_value=False,
+@click.option("--config", type=click.Path(path_type=Path), envvar="CHIPWIRE_CONFIG", callback=take_settings,
+              is_eager=True, expose_value=False,
               help="TOML file with defaults for all options [default: chipwire.toml, if there].")  # fmt: skip
 @click.option("--db", type=click.Path(path_type=Path), default="chipwire.duckdb", show_default=True,
               help="The warehouse.")  # fmt: skip
