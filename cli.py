@@ -396,7 +396,7 @@ def _say_news(app: App, done: NewsSummary) -> None:
     if done.undated:
         app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
     if done.skipped:
-        app.say(f"{len(done.skipped):,} files skipped, of no known kind (-v names them)")
+        app.say(f"{len(done.skipped):,} files skipped, of no known kind ('chipwire -v ingest ...' names them)")
 
 
 def _count(number: int, what: str) -> str:

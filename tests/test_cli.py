@@ -152,6 +152,18 @@ def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> 
     assert len(json.loads(run("rejects", "--json", "--limit", "5")[1])) == 2
 
 
+def test_what_is_said_of_skipped_files_can_be_typed(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "news.csv").write_text(
+        "published,title,url\n2024-05-06T10:00:00Z,TSMC reports sales,\n", "utf-8"
+    )
+    (tmp_path / "in" / "tool.exe").write_bytes(b"MZ")
+    err = run("ingest", "news", "in")[2]
+    assert "('chipwire -v ingest ...' names them)" in err
+    assert "tool.exe" not in err
+    assert "tool.exe" in run("-v", "ingest", "news", "in")[2]
+
+
 def test_quiet_says_nothing_when_all_is_well(run, tmp_path: Path) -> None:
     (tmp_path / "news.csv").write_text("published,title,url\n2024-05-06T10:00:00Z,TSMC reports sales,\n", "utf-8")
     assert run("-q", "ingest", "news", "news.csv") == (0, "", "")
