@@ -140,6 +140,19 @@ def test_rejects_of_one_line_have_one_order(run, tmp_path: Path) -> None:
     assert len(found) == 1
 
 
+def test_rejects_say_how_many_more_there_are(run, tmp_path: Path) -> None:
+    for name, count in (("a.csv", 2), ("b.csv", 52)):
+        rows = "".join(f"2099-01-01,Rain in town {number},\n" for number in range(count))
+        (tmp_path / name).write_text("published,title,url\n" + rows, "utf-8")
+        run("ingest", "news", name, "--tz", "UTC")
+    code, out, err = run("rejects", "--json")
+    assert [(row["batch_id"], row["line"]) for row in json.loads(out)] == [(2, line) for line in range(2, 52)]
+    assert (code, one_line(err)) == (0, "4 more not shown; --limit 54 lists all")
+    code, out, err = run("rejects", "--json", "--limit", "54")
+    assert [row["batch_id"] for row in json.loads(out)] == [2] * 52 + [1] * 2
+    assert (code, err) == (0, "")
+
+
 def test_the_first_reject_quoted_is_of_this_call(run, tmp_path: Path) -> None:
     # Line 4 is known from the first call and so not stored again: neither the oldest nor the newest batch tells it.
     head, good, bad = "published,title,url\n", "2024-05-06,Rain in town {0},\n", "2099-01-01,Rain in town {0},\n"
