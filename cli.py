@@ -21,7 +21,7 @@ import click
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, SomeRejected, TerminatedError
 from chipwire.reports import inspection, sweep_commands
-from chipwire.reports.app import App, first_reject, listing, name_list, pair, pass_app
+from chipwire.reports.app import App, listing, name_list, pair, pass_app
 from chipwire.reports.audit_commands import audit
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
@@ -110,10 +110,9 @@ def ingest_news_command(
             warehouse, paths, column_map=roles, zone=tz, published=published, source=source,
             on_progress=(lambda at: advance(at.bytes_read, at.bytes_total)) if advance else None,
         )  # fmt: skip
-        first = first_reject(warehouse, [file.path for file in done.files])
     if done.files:
         _say_news(app, done)
-    _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, first)
+    _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject)
 
 
 @ingest.command("prices")
@@ -142,7 +141,6 @@ def ingest_prices_command(
             warehouse, paths, app.universe(), instrument=instrument, interval=interval, volume_unit=volume_unit,
             adjustment=adjustment, zone=tz, replace=replace,
         )  # fmt: skip
-        first = first_reject(warehouse, [row.file for row in done.rows])
     columns = ("instrument", "interval", "first_session", "last_session", "bars_read", "bars_kept", "bars_added",
                "missing_sessions", "stale_bars", "impossible_bars", "off_calendar_bars", "limit_jumps", "adjustment",
                "volume_unit")  # fmt: skip
@@ -152,7 +150,7 @@ def ingest_prices_command(
             app.detail(f"{row.file}: {note}")
     for rate in done.fx:
         app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected, first)
+    _refused(app, done.refused, done.rejected, done.first_reject)
 
 
 @ingest.command("fx")
@@ -167,10 +165,9 @@ def ingest_fx_command(app: App, paths: tuple[str, ...]) -> None:
 
     with app.open("ingest fx", write=True, create=True) as warehouse:
         done = ingest_fx(warehouse, paths)
-        first = first_reject(warehouse, [row.file for row in done.rows])
     for rate in done.rows:
         app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected, first)
+    _refused(app, done.refused, done.rejected, done.first_reject)
 
 
 @ingest.command("actions")
@@ -185,10 +182,9 @@ def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
 
     with app.open("ingest actions", write=True, create=True) as warehouse:
         done = ingest_actions(warehouse, paths, app.universe())
-        first = first_reject(warehouse, [row.file for row in done.rows])
     for row in done.rows:
         app.say(f"{row.file}: {row.added:,} actions added, {row.read:,} read")
-    _refused(app, done.refused, done.rejected, first)
+    _refused(app, done.refused, done.rejected, done.first_reject)
 
 
 @cli.command()
@@ -383,7 +379,7 @@ def _say_news(app: App, done: NewsSummary) -> None:
     if done.undated:
         app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
     if done.skipped:
-        app.say(f"{len(done.skipped):,} files skipped, of no known kind (-v names them)")
+        app.say(f"{len(done.skipped):,} files skipped, of no known kind ('chipwire -v ingest ...' names them)")
 
 
 def _count(number: int, what: str) -> str:

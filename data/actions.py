@@ -10,7 +10,7 @@ from datetime import date
 from chipwire.data.calendars import coverage, sessions
 from chipwire.data.errors import ChipwireError, InputError, UnreadableInput
 from chipwire.data.price_files import find_symbol, parse_floats, parse_stamps
-from chipwire.data.tables import Reject, Table, read_table, reject_rows, storable, table_files
+from chipwire.data.tables import Reject, Table, first_reject, read_table, reject_rows, storable, table_files
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 
@@ -30,10 +30,11 @@ class ActionRow:
 
 @dataclass(frozen=True)
 class ActionSummary:
-    """One row a file, and one line for each file that could not be used."""
+    """One row a file, one line for each file that could not be used, and the first reject in words."""
 
     rows: tuple[ActionRow, ...]
     refused: tuple[str, ...]
+    first_reject: str
 
     @property
     def added(self) -> int:
@@ -78,15 +79,18 @@ def ingest_actions(warehouse: Warehouse, paths: Sequence[str], universe: Univers
     files, errors = table_files(paths)
     refused = [str(error) for error in errors]
     rows = []
+    first = ""
     for file in files:
         try:
-            rows.append(_store(warehouse, read_table(file), universe))
+            row, wrong = _store(warehouse, read_table(file), universe)
+            rows.append(row)
+            first = first or first_reject(file, wrong)
         except InputError as error:
             refused.append(str(error))
-    return ActionSummary(tuple(rows), tuple(refused))
+    return ActionSummary(tuple(rows), tuple(refused), first)
 
 
-def _store(warehouse: Warehouse, table: Table, universe: Universe) -> ActionRow:
+def _store(warehouse: Warehouse, table: Table, universe: Universe) -> tuple[ActionRow, list[Reject]]:
     import pyarrow as pa
 
     names = [re.sub(r"[\s\-]", "_", name.lower()) for name in table.names]
@@ -130,7 +134,7 @@ def _store(warehouse: Warehouse, table: Table, universe: Universe) -> ActionRow:
         )
         warehouse.insert("reject", reject_rows(batch, table.file, rejects))
         warehouse.end_batch(batch, table.rows_read, added)
-    return ActionRow(table.file, table.rows_read, kept, added, len(rejects))
+    return ActionRow(table.file, table.rows_read, kept, added, len(rejects)), rejects
 
 
 def _action(table: Table, names: list[str], row: int, universe: Universe) -> Action:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chipwire.data.errors import InputError, UnreadableInput
 from chipwire.data.price_files import Floats, parse_floats, parse_stamps
-from chipwire.data.tables import Reject, Table, read_table, reject_rows, storable, table_files
+from chipwire.data.tables import Reject, Table, first_reject, read_table, reject_rows, storable, table_files
 from chipwire.data.warehouse import Warehouse
 
 BASE = "USD"
@@ -44,11 +44,12 @@ class FxRow:
 
 @dataclass(frozen=True)
 class FxSummary:
-    """One row a file and currency, and one line for each file that could not be used."""
+    """One row a file and currency, one line for each file that could not be used, and the first reject in words."""
 
     rows: tuple[FxRow, ...]
     refused: tuple[str, ...]
     rejected: int
+    first_reject: str
 
     @property
     def added(self) -> int:
@@ -85,18 +86,20 @@ def ingest_fx(warehouse: Warehouse, paths: Sequence[str]) -> FxSummary:
     refused = [str(error) for error in errors]
     rows: list[FxRow] = []
     rejected = 0
+    first = ""
     for file in files:
         try:
             found, wrong = store_fx(warehouse, read_table(file))
             rows += found
-            rejected += wrong
+            rejected += len(wrong)
+            first = first or first_reject(file, wrong)
         except InputError as error:
             refused.append(str(error))
-    return FxSummary(tuple(rows), tuple(refused), rejected)
+    return FxSummary(tuple(rows), tuple(refused), rejected, first)
 
 
-def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], int]:
-    """Store the rates of one table in one transaction; return a row a currency and the number of rejects.
+def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], list[Reject]]:
+    """Store the rates of one table in one transaction; return a row a currency and the rejects.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], int]:
             rejects += wrong
         warehouse.insert("reject", reject_rows(batch, table.file, rejects))
         warehouse.end_batch(batch, table.rows_read, sum(row.added for row in rows))
-    return rows, len(rejects)
+    return rows, rejects
 
 
 def _store_currency(
@@ -141,7 +144,9 @@ def _store_currency(
 
     days, cells, dated = data
     values, wrong = parse_floats(cells)
-    reasons = dict.fromkeys(wrong, f"{currency} is no number")
+    # An empty cell is a day without a rate; "nan" in a text is a rate that somebody failed to work out.
+    spelled = [r for r, cell in enumerate(cells) if isinstance(cell, str) and cell.strip().lower() == "nan"]
+    reasons = dict.fromkeys([*wrong, *spelled], f"{currency} is no number")
     reasons |= {int(r): f"{currency} {values[r]:g} is no rate" for r in np.flatnonzero(values <= 0) if r not in reasons}
     use = np.array(
         # Of two rates of a day the lower one given is kept, wherever in the file it stands.

@@ -15,14 +15,14 @@ from typing import Any
 
 from chipwire.data.headlines import Headline, agree, finer, merge
 from chipwire.data.instants import Stamp
-from chipwire.data.tables import Reject
+from chipwire.data.tables import Reject, first_reject
 from chipwire.data.text import clean_line
 from chipwire.data.warehouse import Warehouse, load_sql
 
 
 @dataclass
 class Outcome:
-    """What became of a batch: counts by file and kind, and by language.
+    """What became of a batch: counts by file and kind, and by language, and its first reject in words.
 
     The kinds are 'read', 'added', 'duplicates', 'rejected' (these three make 'read'), 'newly dated' (some of
     the duplicates) and 'undated' (some of the added).
@@ -31,6 +31,7 @@ class Outcome:
     by_file: Counter[tuple[int, str]] = field(default_factory=Counter)
     by_language: Counter[str] = field(default_factory=Counter)
     tickers_added: int = 0
+    first_reject: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class HeadlineStore:
                 outcome.by_file[file, "read"] += count
             for file, reject in rejects:
                 outcome.by_file[file, "read"] += reject.line > 0
+            outcome.first_reject = _first_reject(refused, files)
             self._store(kept, known, refused, files, outcome)
         return outcome
 
@@ -188,6 +190,15 @@ def _conflict(stored: _Known, headline: Headline) -> str:
     if agree(stored.stamp, headline.stamp):
         return ""
     return f"published {stored.stamp} as stored (by {stored.dated_by}), but --published says {headline.stamp}"
+
+
+def _first_reject(refused: Sequence[tuple[int, Reject]], files: Sequence[str]) -> str:
+    """Say which row of the first file was refused first; a file as a whole is no row."""
+    rows = [(file, reject.line, reject.reason) for file, reject in refused if reject.line > 0]
+    if not rows:
+        return ""
+    file, line, reason = min(rows)
+    return first_reject(files[file], [Reject(line, clean_line(reason))])
 
 
 def _headline_table(headlines: Sequence[Headline], batch: int) -> Any:

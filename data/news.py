@@ -62,6 +62,8 @@ class NewsSummary:
         Added headlines by language.
     tickers_added : int
         Pairs of headline and ticker that are new.
+    first_reject : str
+        The first row that could not be used, as ``file line n: reason``; empty when there is none.
     """
 
     files: tuple[NewsFile, ...] = ()
@@ -69,6 +71,7 @@ class NewsSummary:
     unreadable: tuple[tuple[str, str], ...] = ()
     by_language: Mapping[str, int] = field(default_factory=dict)
     tickers_added: int = 0
+    first_reject: str = ""
 
     def _total(self, name: str) -> int:
         return sum(getattr(file, name) for file in self.files)
@@ -195,6 +198,7 @@ class _Ingest:
         self._counts: Counter[tuple[int, str]] = Counter()
         self._languages: Counter[str] = Counter()
         self._tickers = 0
+        self._first_reject = ""
         self._rows = 0
 
     def run(self, paths: Sequence[str | Path]) -> NewsSummary:
@@ -312,6 +316,7 @@ class _Ingest:
         self._counts.update(outcome.by_file)
         self._languages.update(outcome.by_language)
         self._tickers += outcome.tickers_added
+        self._first_reject = self._first_reject or outcome.first_reject
 
     def _summary(self, skipped: tuple[tuple[str, str], ...], unreadable: tuple[tuple[str, str], ...]) -> NewsSummary:
         failed = {path for path, _ in unreadable}
@@ -327,7 +332,7 @@ class _Ingest:
             if path not in failed or self._counts[index, "read"]
         )
         languages = dict(sorted(self._languages.items(), key=lambda item: (-item[1], item[0])))
-        return NewsSummary(files, skipped, unreadable, languages, self._tickers)
+        return NewsSummary(files, skipped, unreadable, languages, self._tickers, self._first_reject)
 
 
 def _has_header(source: ByteSource) -> bool:

@@ -22,7 +22,7 @@ from chipwire.data.market_rules import MarketRules, load_market_rules
 from chipwire.data.price_evidence import LOT, Finding, StoredBars, find_adjustment, find_volume_unit, no_bars
 from chipwire.data.price_files import PRICES, PriceFile, RawBars, find_symbol, read_prices
 from chipwire.data.quality import ROUNDING, Checked, Jump, check_bars, find_jumps
-from chipwire.data.tables import Reject, read_table, reject_rows, storable, table_files
+from chipwire.data.tables import Reject, first_reject, read_table, reject_rows, storable, table_files
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 
@@ -81,12 +81,13 @@ class PriceRow:
 
 @dataclass(frozen=True)
 class PriceSummary:
-    """One row a file and instrument, FX files met on the way, and one line for each thing refused."""
+    """One row a file and instrument, FX files met, a line for each thing refused, the first reject in words."""
 
     rows: tuple[PriceRow, ...]
     fx: tuple[FxRow, ...]
     refused: tuple[str, ...]
     rejected: int
+    first_reject: str
 
     @property
     def added(self) -> int:
@@ -168,6 +169,7 @@ def ingest_prices(
     rows: list[PriceRow] = []
     fx: list[FxRow] = []
     rejected = 0
+    first = ""
     replaced: set[tuple[str, str]] = set()
     for file in files:
         try:
@@ -175,18 +177,20 @@ def ingest_prices(
             if fx_columns(table.names) and "close" not in [name.lower() for name in table.names]:
                 rates, wrong = store_fx(warehouse, table)
                 fx += rates
-                rejected += wrong
+                rejected += len(wrong)
+                first = first or first_reject(file, wrong)
                 continue
             found = read_prices(table, universe, instrument=instrument, interval=interval, zone=zone)
             done, wrong, lines = _store_file(warehouse, file, table.rows_read, found, options, replaced)
             rows += done
-            rejected += wrong
+            rejected += len(wrong)
+            first = first or first_reject(file, wrong)
             refused += [(file, line) for line in lines]
         except InputError as error:
             line = str(error)
             refused.append((file, line if file in line else f"{file}: {line}"))
     _store_refused(warehouse, refused)
-    return PriceSummary(tuple(rows), tuple(fx), tuple(line for _, line in refused), rejected)
+    return PriceSummary(tuple(rows), tuple(fx), tuple(line for _, line in refused), rejected, first)
 
 
 def _check_zone(zone: str) -> None:
@@ -203,8 +207,8 @@ def _store_file(
     found: PriceFile,
     options: _Options,
     replaced: set[tuple[str, str]],
-) -> tuple[list[PriceRow], int, list[str]]:
-    """Store one recognised file in one transaction; return its rows, its rejects' number and its refusals.
+) -> tuple[list[PriceRow], list[Reject], list[str]]:
+    """Store one recognised file in one transaction; return its rows, its rejects and its refusals.
 
     An error of the only instrument refuses the file; one of several instruments refuses that instrument.
     """
@@ -233,7 +237,7 @@ def _store_file(
         warehouse.insert("reject", reject_rows(batch, file, rejects))
         warehouse.end_batch(batch, rows_read, sum(row.bars_added for row in rows))
     replaced |= dropped
-    return rows, len(rejects), _shortened(refused)
+    return rows, rejects, _shortened(refused)
 
 
 def _shortened(refused: list[str]) -> list[str]:

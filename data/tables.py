@@ -121,6 +121,18 @@ def reject_rows(batch: int, file: str, rejects: Sequence[Reject]) -> Any:
     )
 
 
+def first_reject(file: str, rejects: Sequence[Reject]) -> str:
+    """Return the reject of the lowest line as ``file line n: reason``; empty when there is none.
+
+    Line 0, the file as a whole, comes last.
+    """
+    if not rejects:
+        return ""
+    first = min(rejects, key=lambda reject: (reject.line == 0, reject.line, reject.reason))
+    where = f"{file} line {first.line}" if first.line else file
+    return storable(f"{where}: {first.reason}")
+
+
 def storable(text: str) -> str:
     """Return `text` as UTF-8 can have it: names of files may have bytes that are no characters."""
     return text.encode("utf-8", "replace").decode("utf-8")

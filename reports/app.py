@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -85,13 +85,3 @@ def name_list(text: str, option: str) -> tuple[str, ...]:
     if not names:
         raise InputError(f"--{option} {text!r} names nothing; give at least one, or leave the option out")
     return names
-
-
-def first_reject(warehouse: Warehouse, files: Iterable[str]) -> str:
-    """Return the first reject of these files as ``file line n: reason``; empty when there is none."""
-    rows = warehouse.rows(
-        "SELECT file, line, reason FROM reject WHERE line > 0 AND list_contains(?, file) "
-        "ORDER BY file, line, reason LIMIT 1",
-        [sorted(set(files))],
-    )
-    return f"{rows[0][0]} line {rows[0][1]}: {rows[0][2]}" if rows else ""

@@ -104,21 +104,27 @@ def universe_show(app: App, issuer: str, fmt: str) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest N.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The first N of that order.")
 @listing
 @pass_app
 def rejects(app: App, limit: int, fmt: str) -> None:
     """List input that could not be used, with file, line and reason.
 
+    The latest batch comes first, within it file by file and line by line. A row refused again stays with the batch
+    that refused it first.
+
     Example: chipwire rejects --csv
     """
     with app.open("rejects") as warehouse:
         rows = warehouse.frame(
-            "SELECT file, line, reason, excerpt FROM reject "
+            "SELECT batch_id, file, line, reason, excerpt FROM reject "
             "ORDER BY batch_id DESC, file, line, reason, excerpt LIMIT ?",
             [limit],
         ).to_dict("records")
-    print_table(rows, ("file", "line", "reason", "excerpt"), fmt)
+        stored = int(warehouse.value("SELECT count(*) FROM reject"))
+    print_table(rows, ("batch_id", "file", "line", "reason", "excerpt"), fmt)
+    if more := stored - len(rows):
+        app.say(f"{more:,} more not shown; --limit {stored} lists all")
 
 
 @click.command()

@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from chipwire.cli import cli, main
 from chipwire.data.warehouse import Warehouse, load_sql
-from chipwire.reports.app import first_reject
 
 
 @pytest.fixture
@@ -137,10 +136,40 @@ def test_rejects_of_one_line_have_one_order(run, tmp_path: Path) -> None:
         with Warehouse.open(path, write=True) as warehouse:
             warehouse.insert("reject", pa.table(dict(zip(columns, zip(*given, strict=True), strict=True))))
             notes = warehouse.rows(load_sql("chipwire.engine.validation", "data_bars_revised.sql"))
-            told = first_reject(warehouse, ["a.csv"])
-        found.add((told, str(notes), run("--db", str(path), "rejects", "--csv", "--limit", "5")[1]))
+        found.add((str(notes), run("--db", str(path), "rejects", "--csv", "--limit", "5")[1]))
     assert len(found) == 1
-    assert next(iter(found))[0] == "a.csv line 3: revised: close 5 stored, 0 given"
+
+
+def test_rejects_say_how_many_more_there_are(run, tmp_path: Path) -> None:
+    for name, count in (("a.csv", 2), ("b.csv", 52)):
+        rows = "".join(f"2099-01-01,Rain in town {number},\n" for number in range(count))
+        (tmp_path / name).write_text("published,title,url\n" + rows, "utf-8")
+        run("ingest", "news", name, "--tz", "UTC")
+    code, out, err = run("rejects", "--json")
+    assert [(row["batch_id"], row["line"]) for row in json.loads(out)] == [(2, line) for line in range(2, 52)]
+    assert (code, one_line(err)) == (0, "4 more not shown; --limit 54 lists all")
+    code, out, err = run("rejects", "--json", "--limit", "54")
+    assert [row["batch_id"] for row in json.loads(out)] == [2] * 52 + [1] * 2
+    assert (code, err) == (0, "")
+
+
+def test_the_first_reject_quoted_is_of_this_call(run, tmp_path: Path) -> None:
+    # Line 4 is known from the first call and so not stored again: neither the oldest nor the newest batch tells it.
+    head, good, bad = "published,title,url\n", "2024-05-06,Rain in town {0},\n", "2099-01-01,Rain in town {0},\n"
+    for broken in ([2, 4], [4, 5], [5]):
+        lines = [(bad if line in broken else good).format(line) for line in range(2, 6)]
+        (tmp_path / "st.csv").write_text(head + "".join(lines), "utf-8")
+        code, _, err = run("ingest", "news", "st.csv", "--tz", "UTC")
+        assert code == 1
+        assert f"st.csv line {broken[0]}: " in err.splitlines()[-1]
+
+
+def test_rejects_of_a_file_without_one_good_rate_are_told_with_line_and_reason(run, tmp_path: Path) -> None:
+    (tmp_path / "fx.csv").write_text("date,USDCNY\n2024-06-03,-7\n2024-06-04,0\n2024-06-05,nan\n", "utf-8")
+    for kind in ("fx", "prices"):
+        code, _, err = run("ingest", kind, "fx.csv")
+        assert code == 1
+        assert "3 rows could not be used, the first is fx.csv line 2: CNY -7 is no rate;" in one_line(err)
 
 
 def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> None:
@@ -150,6 +179,18 @@ def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> 
     assert (tmp_path / "mine.duckdb").exists()
     assert len(json.loads(run("rejects", "--json")[1])) == 1
     assert len(json.loads(run("rejects", "--json", "--limit", "5")[1])) == 2
+
+
+def test_what_is_said_of_skipped_files_can_be_typed(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "news.csv").write_text(
+        "published,title,url\n2024-05-06T10:00:00Z,TSMC reports sales,\n", "utf-8"
+    )
+    (tmp_path / "in" / "tool.exe").write_bytes(b"MZ")
+    err = run("ingest", "news", "in")[2]
+    assert "('chipwire -v ingest ...' names them)" in err
+    assert "tool.exe" not in err
+    assert "tool.exe" in run("-v", "ingest", "news", "in")[2]
 
 
 def test_quiet_says_nothing_when_all_is_well(run, tmp_path: Path) -> None:

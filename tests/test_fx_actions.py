@@ -60,6 +60,14 @@ def test_a_second_ingest_adds_nothing_and_a_revision_is_rejected(warehouse, tmp_
     assert reasons(warehouse) == ["revised: CNY of 2024-06-03 is 7.25 stored, 7.21 given"]
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", " NAN "])
+def test_a_rate_spelled_nan_is_rejected_and_an_empty_cell_is_not(warehouse, tmp_path, word):
+    text = f"date,USDCNY,USDHKD\n2024-06-03,7.25,7.8\n2024-06-04,{word},7.8\n2024-06-05,,7.8\n"
+    summary = ingest_fx(warehouse, [put(tmp_path, "fx.csv", text)])
+    assert (summary.added, summary.rejected) == (4, 1)
+    assert warehouse.rows("SELECT line, reason FROM reject") == [(3, "CNY is no number")]
+
+
 @pytest.mark.parametrize("other", ["7.2500001", "7.26"])
 def test_of_two_rates_of_a_day_the_same_is_kept_in_either_order_of_rows(warehouse, tmp_path, other):
     found = []
