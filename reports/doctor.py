@@ -12,6 +12,9 @@ from chipwire.data.warehouse import Warehouse
 
 PACKAGES = ("duckdb", "pandas", "backtrader", "transformers", "onnxruntime", "exchange_calendars")
 
+FILE_HEADERS = 3 * 4096
+"""Bytes of a DuckDB file before its first block."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -40,7 +43,7 @@ def examine(db: Path, *, verify: bool, universe: Path | None = None) -> list[Fin
     found.append(_model(universe))
     try:
         with Warehouse.open(db) as warehouse:
-            found.append(Finding("warehouse", "ok", f"{db}, {_megabytes(db):.1f} MB"))
+            found.append(_length(db, warehouse))
             found += _tables(warehouse, verify=verify)
     except WarehouseMissing:
         found.append(Finding("warehouse", "-", f"{db} does not exist yet"))
@@ -68,8 +71,13 @@ def _model(universe: Path | None) -> Finding:
     return Finding("embedded model", "ok", f"{reader.model.card.name}, {reader.id}, reads its self-test")
 
 
-def _megabytes(path: Path) -> float:
-    return path.stat().st_size / 1e6
+def _length(db: Path, warehouse: Warehouse) -> Finding:
+    """Compare the file's length with the blocks that its header counts: a copy that was cut off opens, and counts."""
+    block, blocks = warehouse.rows("SELECT block_size, total_blocks FROM pragma_database_size()")[0]
+    size, least = db.stat().st_size, FILE_HEADERS + block * blocks
+    if size < least:
+        return Finding("warehouse", "bad", f"{db} is cut off: {size:,} bytes of at least {least:,}; restore a copy")
+    return Finding("warehouse", "ok", f"{db}, {size / 1e6:.1f} MB")
 
 
 def _tables(warehouse: Warehouse, *, verify: bool) -> list[Finding]:

@@ -82,6 +82,14 @@ def test_a_broken_block_is_one_finding_not_a_traceback(path: Path) -> None:
     assert "\n" not in found[0].detail
 
 
+def test_a_file_that_was_cut_off_is_found_without_reading_it_all(path: Path) -> None:
+    size = path.stat().st_size
+    assert bad(path, verify=False) == []
+    os.truncate(path, size - 4_096)
+    assert [finding.check for finding in bad(path, verify=False)] == ["warehouse"]
+    assert f"{size - 4_096:,} bytes of at least {size:,}" in bad(path, verify=False)[0].detail
+
+
 def test_a_table_without_a_digest_is_read_and_said_so(path: Path) -> None:
     alter(path, "DELETE FROM digest WHERE name = 'headline'")
     found = {finding.check: finding.detail for finding in examine(path, verify=True)}
