@@ -198,3 +198,10 @@ def test_a_sweep_without_a_walk_forward_says_how_to_make_one(run):
     code, out, err = run("sweeps", "show", "latest", "--walk-forward")
     assert (code, out) == (1, "")
     assert "has no walk-forward" in err
+
+
+def test_the_command_named_after_a_backtest_opens_the_same_warehouse(run, folder):
+    db = str(folder / "chipwire.duckdb")
+    code, _, err = run("--db", db, "backtest", "equal-weight", *SPAN)
+    assert code == 0
+    assert f"see 'chipwire --db {db} report latest --out DIR'" in err
