@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -309,7 +310,7 @@ def backtest(
         for warning in summary.warnings:
             app.warn(warning)
         app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
-                "see 'chipwire report latest --out DIR'")  # fmt: skip
+                f"see '{shlex.join(app.words)} report latest --out DIR'")  # fmt: skip
         if not as_json:
             app.say(summary.sentence)
             print_figures(summary.figures)

@@ -23,6 +23,7 @@ from chipwire.engine.sweep_grid import Configuration, Grid
 from chipwire.engine.sweep_store import Trial
 from chipwire.engine.sweep_task import Ledger, Loaded, OnEquity, Outcome, make, params_key
 from chipwire.engine.sweep_workers import Blocks
+from chipwire.engine.timeline import clock
 from chipwire.strategies.base import Strategy
 
 SHARED = ("fill", "currency", "start", "end", "instruments", "cutoff_minutes", "interval", "latency_minutes")
@@ -73,6 +74,7 @@ def run_sweep(
     jobs: int = 1,
     ledger: Ledger | None = None,
     on_equity: OnEquity | None = None,
+    on_sessions: Callable[[int], object] | None = None,
     on_begin: Callable[[str, int, int], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> SweepResult:
@@ -92,6 +94,9 @@ def run_sweep(
     on_equity : callable, optional
         Told the trials of each block that the columnar ledger has run, the days, and their equity (days,
         configurations).
+    on_sessions : callable, optional
+        Told the sessions (UTC days with an auction) of the first group before anything is run or stored; what it
+        raises ends the call.
     on_begin : callable, optional
         Told the sweep's id, its configurations and how many are there already.
     on_progress : callable, optional
@@ -113,6 +118,8 @@ def run_sweep(
         for number, group in enumerate(_groups(configurations)):
             loaded = run.load(group)
             if number == 0:  # the first group has data: what is asked for makes sense
+                if on_sessions:
+                    on_sessions(int(clock(loaded.market).ends_day.sum()))
                 sweep_store.begin(warehouse, sweep_id, strategy.name, reference, grid, seed, len(configurations))
                 if on_begin:
                     on_begin(sweep_id, len(configurations), len(run.stored))

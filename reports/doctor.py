@@ -12,6 +12,9 @@ from chipwire.data.warehouse import Warehouse
 
 PACKAGES = ("duckdb", "pandas", "backtrader", "transformers", "onnxruntime", "exchange_calendars")
 
+FILE_HEADERS = 3 * 4096
+"""Bytes of a DuckDB file before its first block."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -22,7 +25,7 @@ class Finding:
     detail: str
 
 
-def examine(db: Path, *, verify: bool) -> list[Finding]:
+def examine(db: Path, *, verify: bool, universe: Path | None = None) -> list[Finding]:
     """Return what was found; nothing is changed.
 
     Parameters
@@ -31,14 +34,16 @@ def examine(db: Path, *, verify: bool) -> list[Finding]:
         The warehouse; may be missing.
     verify : bool
         Also read every value and compare it with the stored digests.
+    universe : Path, optional
+        Folder that extends the shipped universe, whose names are part of the model's id.
     """
     found = [Finding("python", "ok", sys.version.split()[0])]
     found += [Finding(name, "ok", metadata.version(name)) for name in PACKAGES]
     found.append(_torch())
-    found.append(_model())
+    found.append(_model(universe))
     try:
         with Warehouse.open(db) as warehouse:
-            found.append(Finding("warehouse", "ok", f"{db}, {_megabytes(db):.1f} MB"))
+            found.append(_length(db, warehouse))
             found += _tables(warehouse, verify=verify)
     except WarehouseMissing:
         found.append(Finding("warehouse", "-", f"{db} does not exist yet"))
@@ -54,18 +59,25 @@ def _torch() -> Finding:
         return Finding("torch", "-", "not installed; only models other than the embedded one need it")
 
 
-def _model() -> Finding:
+def _model(universe: Path | None) -> Finding:
+    from chipwire.data.universe import load_universe
     from chipwire.signals.models import load_model
+    from chipwire.signals.reading import Reader
 
     try:
-        card = load_model().card
+        reader = Reader(load_model(), load_universe(universe))
     except ChipwireError as error:
         return Finding("embedded model", "bad", str(error))
-    return Finding("embedded model", "ok", f"{card.name}, {card.files_sha256[:12]}, reads its self-test")
+    return Finding("embedded model", "ok", f"{reader.model.card.name}, {reader.id}, reads its self-test")
 
 
-def _megabytes(path: Path) -> float:
-    return path.stat().st_size / 1e6
+def _length(db: Path, warehouse: Warehouse) -> Finding:
+    """Compare the file's length with the blocks that its header counts: a copy that was cut off opens, and counts."""
+    block, blocks = warehouse.rows("SELECT block_size, total_blocks FROM pragma_database_size()")[0]
+    size, least = db.stat().st_size, FILE_HEADERS + block * blocks
+    if size < least:
+        return Finding("warehouse", "bad", f"{db} is cut off: {size:,} bytes of at least {least:,}; restore a copy")
+    return Finding("warehouse", "ok", f"{db}, {size / 1e6:.1f} MB")
 
 
 def _tables(warehouse: Warehouse, *, verify: bool) -> list[Finding]:

@@ -138,7 +138,7 @@ def doctor(app: App, verify: bool, fmt: str) -> None:
     """
     from chipwire.reports.doctor import examine
 
-    rows = examine(app.db, verify=verify)
+    rows = examine(app.db, verify=verify, universe=app.universe_folder)
     print_table([vars(row) for row in rows], ("check", "result", "detail"), fmt)
     if any(row.result == "bad" for row in rows):
         raise InputError("something is wrong; see the lines marked bad")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chipwire.engine.sweep import SweepResult
     from chipwire.engine.sweep_grid import Grid
     from chipwire.engine.validation.curves import CurveKeeper
+    from chipwire.engine.validation.walk_forward import Asked
 
 ASK_ABOVE = 10_000
 SWEPT = {
@@ -127,7 +128,7 @@ def sweep(
         check_out(out, force=force)
     kept = walk_forward_commands.keeper(grid, asked)
     with app.open("sweep", write=True) as warehouse:
-        done = _run(app, warehouse, kind, grid, strategy, seed, jobs, kept)
+        done = _run(app, warehouse, kind, grid, strategy, seed, jobs, kept, asked)
         for warning in done.warnings:
             app.warn(warning)
         if asked and kept is not None:
@@ -156,7 +157,7 @@ def _with_span(app: App, kind: Any, settings: dict[str, str]) -> dict[str, str]:
 
 def _run(
     app: App, warehouse: Warehouse, kind: Any, grid: Grid, reference: str, seed: int, jobs: int | None,
-    kept: CurveKeeper | None,
+    kept: CurveKeeper | None, asked: Asked | None,
 ) -> SweepResult:  # fmt: skip
     """Run what is missing; when stopped, say how much is stored."""
     from chipwire.engine.sweep import run_sweep
@@ -174,6 +175,7 @@ def _run(
         with contextlib.redirect_stdout(sys.stderr), app.progress("sweep", plain=True) as advance:
             done = run_sweep(warehouse, app.universe(), kind, grid, reference=reference, seed=seed,
                              jobs=jobs or default_jobs(), on_equity=kept.take if kept else None,
+                             on_sessions=asked.windows if asked else None,
                              on_begin=on_begin, on_progress=advance)  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):

@@ -68,7 +68,8 @@ def resolve_model(warehouse: Warehouse, model: str | None) -> str:
     for model_id, name in known:
         if model in (model_id, name):
             return str(model_id)
-    raise UnknownName("model", model, [word for row in known for word in row], "see 'chipwire signals --show'")
+    there = ", ".join(f"{name} ({model_id})" for model_id, name in known)
+    raise UnknownName("model", model, [word for row in known for word in row], f"these have scored: {there}")
 
 
 def build_signals(warehouse: Warehouse, universe: Universe, model: str | None = None) -> SignalSummary:

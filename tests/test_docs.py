@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import click
 import pytest
 
 from chipwire.cli import cli
+from chipwire.data.errors import BadTarget
+from chipwire.engine.asking import Asker
+from chipwire.engine.view import PointInTimeView
+from chipwire.strategies.base import Strategy
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,6 +56,20 @@ def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     for name in cli.commands:
         assert f"`{name}`" in readme or f"chipwire {name}" in readme, name
+
+
+def test_the_page_on_plugins_allows_what_the_engine_allows() -> None:
+    class Odd(Strategy):
+        name = "odd"
+
+        def decide(self, view: Any) -> Any:
+            return 1
+
+    with pytest.raises(BadTarget) as caught:
+        Asker(Odd(), 1.0).ask(cast(PointInTimeView, SimpleNamespace(now=datetime(2024, 1, 2, tzinfo=UTC))))
+    allowed = str(caught.value).partition("allowed: ")[2]
+    assert allowed == "a mapping or None"
+    assert f"something else than {allowed}" in (ROOT / "docs" / "plugins.md").read_text("utf-8").replace("`", "")
 
 
 def test_links_inside_the_docs_lead_somewhere() -> None:

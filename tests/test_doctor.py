@@ -9,15 +9,20 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports import doctor
 from chipwire.reports.doctor import Finding, examine
+from chipwire.signals.models import load_model
+from chipwire.signals.reading import Reader
+
+EMBEDDED = doctor._model
 
 
 @pytest.fixture(autouse=True)
 def _no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading the embedded model is another test's subject."""
-    monkeypatch.setattr(doctor, "_model", lambda: Finding("embedded model", "ok", ""))
+    monkeypatch.setattr(doctor, "_model", lambda universe: Finding("embedded model", "ok", ""))
 
 
 @pytest.fixture
@@ -77,6 +82,14 @@ def test_a_broken_block_is_one_finding_not_a_traceback(path: Path) -> None:
     assert "\n" not in found[0].detail
 
 
+def test_a_file_that_was_cut_off_is_found_without_reading_it_all(path: Path) -> None:
+    size = path.stat().st_size
+    assert bad(path, verify=False) == []
+    os.truncate(path, size - 4_096)
+    assert [finding.check for finding in bad(path, verify=False)] == ["warehouse"]
+    assert f"{size - 4_096:,} bytes of at least {size:,}" in bad(path, verify=False)[0].detail
+
+
 def test_a_table_without_a_digest_is_read_and_said_so(path: Path) -> None:
     alter(path, "DELETE FROM digest WHERE name = 'headline'")
     found = {finding.check: finding.detail for finding in examine(path, verify=True)}
@@ -95,6 +108,13 @@ def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
     found = examine(tmp_path / "none.duckdb", verify=False)
     assert found[-1] == Finding("warehouse", "-", f"{tmp_path / 'none.duckdb'} does not exist yet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_is_named_by_the_id_that_scores_carry(tmp_path: Path) -> None:
+    found = EMBEDDED(None)
+    assert found.result == "ok"
+    assert Reader(load_model(), load_universe()).id in found.detail
+    assert EMBEDDED(tmp_path / "none").result == "bad"
 
 
 def test_a_refused_file_is_a_finding(tmp_path: Path) -> None:

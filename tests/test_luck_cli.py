@@ -178,9 +178,19 @@ def test_what_makes_no_sense_is_one_line_before_anything_runs(run, arguments, sa
 
 
 def test_too_few_sessions_are_said_with_the_number_there_are(run):
-    code, out, err = run(*SWEEP, "--walk-forward", "252/63")
+    # Before anything is run or stored; a capital that no other test gives makes it a sweep of its own.
+    before = run("sweeps", "list", "--json")
+    code, out, err = run(*SWEEP, "--capital", "777000", "--walk-forward", "252/63")
     assert (code, out) == (1, "")
     assert "the run has" in err.splitlines()[-1]
+    assert not [line for line in err.splitlines() if line.startswith("sweep ")]
+    assert run("sweeps", "list", "--json") == before
+
+
+def test_the_sessions_told_before_a_sweep_are_those_of_its_curves(run):
+    first = json.loads(run(*WALK, "--json")[1])
+    sessions = len(first["days"]) + 33
+    assert f"the run has {sessions} sessions" in run(*SWEEP, "--walk-forward", f"{sessions}/10")[2]
 
 
 def test_a_sweep_without_a_walk_forward_says_how_to_make_one(run):
@@ -188,3 +198,10 @@ def test_a_sweep_without_a_walk_forward_says_how_to_make_one(run):
     code, out, err = run("sweeps", "show", "latest", "--walk-forward")
     assert (code, out) == (1, "")
     assert "has no walk-forward" in err
+
+
+def test_the_command_named_after_a_backtest_opens_the_same_warehouse(run, folder):
+    db = str(folder / "chipwire.duckdb")
+    code, _, err = run("--db", db, "backtest", "equal-weight", *SPAN)
+    assert code == 0
+    assert f"see 'chipwire --db {db} report latest --out DIR'" in err

@@ -214,8 +214,9 @@ def test_a_second_model_scores_beside_the_first_and_the_last_one_is_the_default(
     assert warehouse.value("SELECT count(*) FROM score") == 2
     assert resolve_model(warehouse, None) == second.model_id
     assert resolve_model(warehouse, "one") == resolve_model(warehouse, first.model_id) == first.model_id
-    with pytest.raises(UnknownName, match="did you mean 'two'"):
+    with pytest.raises(UnknownName, match="did you mean 'two'") as caught:
         resolve_model(warehouse, "twoo")
+    assert f"two ({second.model_id}), one ({first.model_id})" in str(caught.value)
 
 
 def test_without_headlines_or_scores_the_next_command_is_named(warehouse) -> None:

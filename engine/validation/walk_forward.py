@@ -84,6 +84,12 @@ class Asked:
             allowed = f"one of {', '.join(MEASURES)} with --walk-forward"
             raise BadParameter("sort", self.measure, allowed)
 
+    def windows(self, sessions: int) -> list[Split]:
+        """Return the windows of a run of so many sessions; raises as `walk_forward_windows` does."""
+        return walk_forward_windows(
+            sessions, self.train, self.test, purge=self.purge, embargo=self.embargo, anchored=self.anchored
+        )
+
 
 @dataclass(frozen=True)
 class Window:
@@ -174,9 +180,7 @@ def walk_forward(
         or len({_model(t) for t in curves.trials}) > 1
     ):
         raise DomainError("with --walk-forward only parameters (-p) take several values: settings are not chosen")
-    splits = walk_forward_windows(
-        len(curves.days), asked.train, asked.test, purge=asked.purge, embargo=asked.embargo, anchored=asked.anchored
-    )
+    splits = asked.windows(len(curves.days))
     measure = MEASURES[asked.measure]
     picks = [best(measure, curves.returns[split.train]) for split in splits]
     equity, costs, fills = _follow(strategy, loaded, curves, splits, picks, ledger)
