@@ -6,6 +6,7 @@ commands: a setting that is misspelt or has an impossible value would otherwise 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from chipwire.data.errors import InputError, did_you_mean
 
 FILE = Path("chipwire.toml")
 PREFIX = "CHIPWIRE"
+OTHERS = ("CHIPWIRE_CONFIG", "CHIPWIRE_MEMORY", "CHIPWIRE_NO_PLUGINS")
+"""Variables that are no option's."""
 SHOWN = 60
 """So many characters of a refused value are shown."""
 
@@ -76,7 +79,11 @@ def _from_table(path: Path, command: click.Command, table: Mapping[str, Any], at
 
 
 def _add_variables(found: dict[str, Any], command: click.Command, environment: Mapping[str, str]) -> None:
-    """Put the values of variables into `found`; one that begins like a command's but names no option is refused."""
+    """Put the values of variables into `found`.
+
+    One that names no option is refused when it begins like a command's or nearly names an option; others, which may be
+    a plugin's own, pass.
+    """
     known = {
         "_".join((PREFIX, *at, name)).upper().replace("-", "_"): (at, it) for at, name, it in _all_options(command)
     }
@@ -89,9 +96,13 @@ def _add_variables(found: dict[str, Any], command: click.Command, environment: M
                 below = below.setdefault(name, {})
             value = text.split() if _is_list(option) else text
             _put(below, option, value, f"{variable}={_shown(text)}")
-        elif variable.startswith(commands) and variable not in known:
-            hint = did_you_mean(variable, known)
-            raise InputError(f"unknown variable {variable}{hint or '; unset it, no option has this name'}")
+        elif variable.startswith(f"{PREFIX}_") and variable not in (*known, *OTHERS):
+            # Compared without the prefix, under which any two names are alike.
+            names = {name.removeprefix(f"{PREFIX}_"): name for name in (*known, *OTHERS)}
+            near = difflib.get_close_matches(variable.removeprefix(f"{PREFIX}_"), names, n=1, cutoff=0.8)
+            hint = f"did you mean '{names[near[0]]}'?" if near else "unset it, no option has this name"
+            if near or variable.startswith(commands):
+                raise InputError(f"unknown variable {variable}; {hint}")
 
 
 def _put(found: dict[str, Any], option: click.Parameter, value: object, given: str) -> None:

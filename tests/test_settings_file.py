@@ -117,6 +117,8 @@ def test_the_command_line_wins_over_variables_and_these_over_the_file(monkeypatc
     ("variable", "value", "says"),
     [
         ("CHIPWIRE_BACKTEST_CAPITOL", "5", "CHIPWIRE_BACKTEST_CAPITOL; did you mean 'CHIPWIRE_BACKTEST_CAPITAL'?"),
+        ("CHIPWIRE_DBB", "x.duckdb", "unknown variable CHIPWIRE_DBB; did you mean 'CHIPWIRE_DB'?"),
+        ("CHIPWIRE_MEMROY", "4GB", "did you mean 'CHIPWIRE_MEMORY'?"),
         ("CHIPWIRE_BACKTEST_CAPITAL", "much", 'CHIPWIRE_BACKTEST_CAPITAL="much" is not allowed'),
     ],
 )
