@@ -58,14 +58,17 @@ Three = tuple[float, float, float]
 LEAST_EVENT = 0.03
 """An event less likely than this is not weighed."""
 
-LEAST_MOVED = 0.08
+LEAST_MOVED = 0.06
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
 
-SEEN = 0.3
+SEEN = 0.6
 """Share of what the model sees of issuers that are not named, beside what the table says of them."""
 
 LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
+
+MOST_NOTHING = 0.3
+"""A title that names nobody moves nobody when P of no event is above it: potato chips are banned somewhere, too."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class ExposureTable:
     Attributes
     ----------
     id : str
-        Digest of the rows, the subjects and the roles; part of a reading's identity.
+        Digest of the rows, the subjects, the roles and the constants of the mix; part of a reading's identity.
     rows : tuple of Exposure
         In the order of the file.
     """
@@ -139,7 +142,8 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        self.id = hashlib.blake2b(json.dumps([told, patterns, roles]).encode(), digest_size=6).hexdigest()
+        mix = [LEAST_EVENT, LEAST_MOVED, SEEN, LEAST_LEAN, MOST_NOTHING]
+        self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
         self,
@@ -178,8 +182,11 @@ class ExposureTable:
         Returns
         -------
         list of ExposureReading
-            By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``).
+            By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``), and
+            none at all where nobody is named and perhaps nothing happens (``MOST_NOTHING``).
         """
+        if not named and events.get("none", 0.0) > MOST_NOTHING:
+            return []
         asked = self._asked(title, named, on)
         weighed = self._weighed(asked, named, events, direction)
         up, down, best = self._pushed(weighed, asked)

@@ -67,7 +67,7 @@ PUBLIC: Final = (
 
 LANGUAGES: Final = ("en", "zh")
 
-OWN_CUTOFF: Final = "2026-11-21"
+OWN_CUTOFF: Final = "2026-11-22"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
 
 SELFTEST: Final = (
@@ -152,11 +152,15 @@ def epoch_texts(
     ]
 
 
-def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int) -> Any:
-    """Return a trained network; all chance comes from `seed`."""
+def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
+    """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`."""
     rng = np.random.default_rng(seed)
     growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
     network = build_network(base)
+    if start is not None:
+        from safetensors.torch import load_file
+
+        network.load_state_dict(load_file(str(start)))
     tokenizer = load_tokenizer(base)
     known = [glossed(text, gloss) for text in (*data.own["train"], *data.headlines, *data.public["train"])]
     fit(
@@ -176,6 +180,8 @@ def export(
     ChipwireError
         The exported model misreads one of `SELFTEST`.
     """
+    from safetensors.torch import save_file
+
     tokenizer = load_tokenizer(base)
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
@@ -195,6 +201,7 @@ def export(
         for path in sorted(made.iterdir()):
             shutil.copyfile(path, out / path.name)
         write_graph(weights, config, None, out.parent / f"{out.name}-float32.onnx", MAX_TOKENS)
+        save_file(network.state_dict(), str(out.parent / f"{out.name}.safetensors"))
 
 
 def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
@@ -252,7 +259,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "3",
+        "version": "4",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -282,16 +289,21 @@ def check_base(base: Path) -> None:
     weights = base / "model.safetensors"
     if not weights.is_file():
         raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASE['name']}")
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != (asked := str(BASE["sha256"])):
+    if (found := _digest(weights)) != (asked := str(BASE["sha256"])):
         raise ChipwireError(
             f"{weights} has sha256 {found[:12]}..., not {asked[:12]}... of {BASE['name']}; "
             "for another encoder, change BASE in chipwire/signals/train.py with its licence and cut-off"
         )
 
 
-def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int) -> dict[str, Any]:
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def build(
+    folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int, start: Path | None = None
+) -> dict[str, Any]:
     """Train the model from data and write its folder; return the facts of ``model.json``."""
     import torch
 
@@ -301,8 +313,8 @@ def build(folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe,
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
     data = gather(folder)
-    network = train(base, data, recipe, gloss, seed)
-    facts = describe(data, recipe, seed)
+    network = train(base, data, recipe, gloss, seed, start)
+    facts = describe(data, recipe, seed) | {"start": _digest(start) if start else None}
     export(network, base, data, gloss, gloss_file, out, facts)
     return facts
 
@@ -313,6 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets")
     parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASE['name']}")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--start", type=Path, help="weights to go on from: the OUT.safetensors of an earlier training")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument(
         "--public-only", action="store_true", help="leave our own headlines out: the baseline of the evaluation"
@@ -322,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_base(options.base)
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
             recipe = Recipe(public_only=options.public_only)
-            build(options.data, options.base, gloss_file, options.out, recipe, options.seed)
+            build(options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -43,16 +43,16 @@ class Recipe:
         Whether our own headlines and frames are left out.
     """
 
-    epochs: int = 3
-    batch_size: int = 32
-    rate: float = 2e-4
+    epochs: int = 6
+    batch_size: int = 64
+    rate: float = 3e-4
     head_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     rounded_share: float = 0.25
     masked_share: float = 0.3
-    own_repeats: int = 2
-    frame_repeats: int = 2
+    own_repeats: int = 1
+    frame_repeats: int = 1
     public_only: bool = False
 
 

@@ -155,7 +155,8 @@ def test_the_shipped_model_is_small_and_states_its_origin() -> None:
     assert facts["languages"] == ["en", "zh"]
     assert facts["base"]["licence"] == "Apache-2.0"
     assert facts["training_cutoff"] >= facts["base"]["training_cutoff"]
-    assert facts["seed"] == 1
+    assert isinstance(facts["seed"], int)
+    assert len(facts["start"]) == 64
     assert b"/work" not in (SHIPPED / "model.onnx").read_bytes()
 
 
