@@ -67,8 +67,8 @@ SEEN = 0.6
 LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-MOST_NOTHING = 0.3
-"""A title that names nobody moves nobody when P of no event is above it: potato chips are banned somewhere, too."""
+LEAST_ALONE = 0.3
+"""A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        mix = [LEAST_EVENT, LEAST_MOVED, SEEN, LEAST_LEAN, MOST_NOTHING]
+        mix = [LEAST_EVENT, LEAST_MOVED, SEEN, LEAST_LEAN, LEAST_ALONE]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
@@ -183,10 +183,8 @@ class ExposureTable:
         -------
         list of ExposureReading
             By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``), and
-            none at all where nobody is named and perhaps nothing happens (``MOST_NOTHING``).
+            none at all where nobody is named and nobody much moved (``LEAST_ALONE``).
         """
-        if not named and events.get("none", 0.0) > MOST_NOTHING:
-            return []
         asked = self._asked(title, named, on)
         weighed = self._weighed(asked, named, events, direction)
         up, down, best = self._pushed(weighed, asked)
@@ -205,7 +203,8 @@ class ExposureTable:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
-        return readings
+        alone = not asked.named and all(1.0 - reading.probabilities[1] < LEAST_ALONE for reading in readings)
+        return [] if alone else readings
 
     def _pushed(
         self, weighed: list[tuple[str, int, float]], asked: _Asked

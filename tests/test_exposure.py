@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
-from chipwire.signals.exposure import LEAST_LEAN, LEAST_MOVED, SEEN, ExposureTable, infer_direction, load_exposures
+from chipwire.signals.exposure import (
+    LEAST_ALONE,
+    LEAST_LEAN,
+    LEAST_MOVED,
+    SEEN,
+    ExposureTable,
+    infer_direction,
+    load_exposures,
+)
 from chipwire.signals.exposure_rows import COLUMNS, EVENTS
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
@@ -190,7 +198,17 @@ def test_domestic_ai_chips_are_no_alternative_before_they_exist() -> None:
     ],
 )
 def test_abstains(events: dict[str, float], direction: tuple[float, float, float]) -> None:
-    assert load_exposures().read("US bars GPU sales to China", (), events, direction) == []
+    # Someone is named, so that what is left is judged for each issuer alone.
+    assert load_exposures().read("US bars GPU sales to China", ("SAMSUNG",), events, direction) == []
+
+
+def test_a_title_that_names_nobody_moves_someone_clearly_or_nobody(small: ExposureTable) -> None:
+    title, happens, moved = "Lorry with h20 cards turned back", (1.0, 0.0, 0.0), ["AMD", "CAMBRICON", "NVIDIA"]
+    for part, expected in ((0.99, []), (1.01, moved)):
+        ban = part * LEAST_ALONE / 0.8  # the heavier of the two rows weighs 0.8
+        events = {"chip_sale_ban": ban, "none": 1 - ban}
+        assert [one.issuer for one in small.read(title, (), events, happens)] == expected
+        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, happens)] == moved
 
 
 @pytest.mark.parametrize(
