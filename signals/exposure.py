@@ -70,6 +70,9 @@ LEAST_LEAN = 0.05
 LEAST_ALONE = 0.3
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
+REMEMBERED = 4_096
+"""How many selections of rows, by event and actors, a table keeps: memory stays flat, whatever is read."""
+
 
 @dataclass(frozen=True)
 class ExposureReading:
@@ -117,8 +120,8 @@ class _Asked:
     on: date | None
 
     def holds(self, row: Exposure) -> bool:
-        """Return whether a row is for such actors, and true on the day."""
-        return row.actor in self.actors and (self.on is None or row.valid_from <= self.on)
+        """Return whether a row was true on the day."""
+        return self.on is None or row.valid_from <= self.on
 
 
 class ExposureTable:
@@ -135,6 +138,10 @@ class ExposureTable:
     def __init__(self, rows: tuple[Exposure, ...], universe: Universe) -> None:
         self.rows = rows
         self._roles = {issuer.id: frozenset(issuer.roles) for issuer in universe.issuers.values()}
+        self._holders = {
+            row.role: tuple(issuer for issuer, held in self._roles.items() if row.role in held) for row in rows
+        }
+        self._of_actors: dict[tuple[str, frozenset[str]], tuple[Exposure, ...]] = {}
         # The most particular row first: the first that applies to a role is the one that counts.
         self._ranked: dict[str, list[Exposure]] = {}
         for row in sorted(rows, key=lambda row: row.rank, reverse=True):
@@ -213,8 +220,9 @@ class ExposureTable:
         up: dict[str, float] = {}
         down: dict[str, float] = {}
         best: dict[tuple[str, int], _Why] = {}
+        moved = {event: self._moved(event, asked) for event, _, _ in weighed}
         for event, way, share in weighed:
-            for issuer, row in self._moved(event, asked).items():
+            for issuer, row in moved[event].items():
                 sign, part = row.sign * way, share * row.weight
                 side = up if sign > 0 else down
                 side[issuer] = side.get(issuer, 0.0) + part
@@ -231,7 +239,7 @@ class ExposureTable:
         for event, way, share in weighed:
             rows = [
                 row
-                for row in self._ranked.get(event, ())
+                for row in self._rows_for(event, asked.actors)
                 if row.role in roles and row.sign * way == sign and asked.holds(row)
                 and not any(map(asked.words.has, row.excludes))
             ]  # fmt: skip
@@ -251,6 +259,7 @@ class ExposureTable:
         p_for, p_none, p_against = direction
         read = named if isinstance(named, Mapping) else {}
         blank = 0.5 ** len(read)
+        without = {issuer: self._without(issuer, asked) for issuer in read}
         nothing = events.get("none", 0.0) * blank
         weighed = []
         for event, p_event in sorted(events.items()):
@@ -258,16 +267,16 @@ class ExposureTable:
                 nothing += 0.0 if event == "none" else p_event * blank
                 continue
             nothing += p_event * p_none * blank
-            signs = {issuer: self._own_sign(issuer, event, asked) for issuer in read}
+            signs = {issuer: self._own_sign(issuer, event, others) for issuer, others in without.items()}
             for way, p_way in ((1, p_for), (-1, p_against)):
                 agreed = math.prod(_agreement(read[issuer], sign * way) for issuer, sign in signs.items())
                 weighed.append((event, way, p_event * p_way * agreed))
         total = nothing + sum(share for _, _, share in weighed)
         return [(event, way, share / total) for event, way, share in weighed if share > 0.0]
 
-    def _own_sign(self, issuer: str, event: str, asked: _Asked) -> int:
+    def _own_sign(self, issuer: str, event: str, others: _Asked) -> int:
         """Return which way an event pushes an issuer that the title names."""
-        row = self._own_row(issuer, event, asked) if event in _BY_ROLE else None
+        row = self._own_row(issuer, event, others) if event in _BY_ROLE else None
         return _OWN_SIGN[event] if row is None else row.sign
 
     def moved(self, event: str, title: str, named: Collection[str], on: date | None = None) -> dict[str, Exposure]:
@@ -280,11 +289,19 @@ class ExposureTable:
 
     def own_row(self, issuer: str, event: str, title: str, named: Collection[str]) -> Exposure | None:
         """Return the row that would hold for a named issuer if it were not named, or None."""
-        return self._own_row(issuer, event, self._asked(title, named, None))
+        return self._own_row(issuer, event, self._without(issuer, self._asked(title, named, None)))
 
-    def _own_row(self, issuer: str, event: str, asked: _Asked) -> Exposure | None:
+    def _own_row(self, issuer: str, event: str, others: _Asked) -> Exposure | None:
+        roles = self._roles.get(issuer, _NO_ROLES)
+        for row in self._rows_for(event, others.actors):
+            if row.role in roles and others.holds(row) and row.speaks_of(others.words):
+                return row if row.sign else None
+        return None
+
+    def _without(self, issuer: str, asked: _Asked) -> _Asked:
+        """Return what is asked of a title as if it did not name one issuer, on any day."""
         others = asked.named - {issuer}
-        return self._moved(event, _Asked(asked.words, others, self._actors(others), None)).get(issuer)
+        return _Asked(asked.words, others, self._actors(others), None)
 
     def _asked(self, title: str, named: Collection[str], on: date | None) -> _Asked:
         return _Asked(Words(title), frozenset(named), self._actors(named), on)
@@ -293,23 +310,27 @@ class ExposureTable:
         return frozenset(("*",)).union(*(self._roles.get(one, ()) for one in named)) if named else _NOBODY
 
     def _moved(self, event: str, asked: _Asked) -> dict[str, Exposure]:
-        of_role: dict[str, tuple[int, Exposure]] = {}
-        for place, row in enumerate(self._ranked.get(event, ())):
-            if row.role not in of_role and asked.holds(row) and row.speaks_of(asked.words):
-                of_role[row.role] = (place, row)
-        moved = {}
-        for issuer in sorted(self._roles.keys() - asked.named) if of_role else ():
-            found = [of_role[role] for role in self._roles[issuer] if role in of_role]
-            if found and (row := min(found, key=_place)[1]).sign:
-                moved[issuer] = row
-        return moved
+        moved: dict[str, Exposure] = {}
+        done: set[str] = set()
+        for row in self._rows_for(event, asked.actors):
+            if row.role not in done and asked.holds(row) and row.speaks_of(asked.words):
+                done.add(row.role)
+                for issuer in self._holders[row.role]:
+                    moved.setdefault(issuer, row)
+        return {issuer: row for issuer, row in moved.items() if row.sign and issuer not in asked.named}
+
+    def _rows_for(self, event: str, actors: frozenset[str]) -> tuple[Exposure, ...]:
+        """Return the rows of an event for such actors, the most particular first; remembered for the usual ones."""
+        rows = self._of_actors.get((event, actors))
+        if rows is None:
+            rows = tuple(row for row in self._ranked.get(event, ()) if row.actor in actors)
+            if len(self._of_actors) < REMEMBERED:
+                self._of_actors[event, actors] = rows
+        return rows
 
 
 _NOBODY = frozenset(("*", "none"))
-
-
-def _place(found: tuple[int, Exposure]) -> int:
-    return found[0]
+_NO_ROLES: frozenset[str] = frozenset()
 
 
 _OWN_SIGN = {

@@ -10,7 +10,7 @@ on processors without VNNI instructions the runtime adds pairs of products in 16
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,7 +88,6 @@ class GraphWriter:
         self._weights = weights
         self._config = config
         self._ranges = ranges
-        self._quantized: dict[str, tuple[str, str, str]] = {}
         self._constants: dict[str, Any] = {}
         self._nodes: list[Any] = []
 
@@ -144,57 +143,59 @@ class GraphWriter:
         return self._node("Mul", [self._node("Cast", [found], to=TensorProto.FLOAT), scale])
 
     def _layer(self, prefix: str, hidden: str, mask: str) -> str:
-        own = f"{prefix}.attention.self"
-        parts = [self._product(hidden, f"{own}.{name}") for name in ("query", "key", "value")]
-        seen = self._node(
-            "MultiHeadAttention",
-            [*parts, "", mask],
-            domain="com.microsoft",
-            num_heads=self._config["num_attention_heads"],
-        )
-        hidden = self._skip_norm(
+        seen = self._attention(f"{prefix}.attention.self", hidden, mask)
+        hidden = self._sum_norm(
             self._product(seen, f"{prefix}.attention.output.dense"), hidden, f"{prefix}.attention.output.LayerNorm"
         )
         wide = self._node("Gelu", [self._product(hidden, f"{prefix}.intermediate.dense")], domain="com.microsoft")
-        return self._skip_norm(self._product(wide, f"{prefix}.output.dense"), hidden, f"{prefix}.output.LayerNorm")
+        return self._sum_norm(self._product(wide, f"{prefix}.output.dense"), hidden, f"{prefix}.output.LayerNorm")
+
+    def _attention(self, own: str, x: str, mask: str) -> str:
+        """Return what each token gathers from the others; with ranges, one product makes queries, keys and values."""
+        layers = [f"{own}.{name}" for name in ("query", "key", "value")]
+        heads = self._config["num_attention_heads"]
+        if self._ranges is None:
+            parts = [self._product(x, layer) for layer in layers]
+            return self._node("MultiHeadAttention", [*parts, "", mask], domain="com.microsoft", num_heads=heads)
+        quantized, x_scale, x_zero, weight, scales = self._rounded(x, layers, self._ranges[layers[0]])
+        bias = self._constant(f"{own}.bias", np.concatenate([self._weights[f"{layer}.bias"] for layer in layers]))
+        zero = self._constant("int8_zero", np.int8(0))
+        inputs = [quantized, weight, bias, x_scale, scales, mask, x_zero, zero]
+        return self._node("QAttention", inputs, domain="com.microsoft", num_heads=heads)
 
     def _product(self, x: str, layer: str) -> str:
         """Return ``x @ weight.T + bias`` of an encoder's layer."""
-        weight, bias = (
-            self._weights[f"{layer}.weight"].T,
-            self._constant(f"{layer}.bias", self._weights[f"{layer}.bias"]),
-        )
+        bias = self._constant(f"{layer}.bias", self._weights[f"{layer}.bias"])
         if self._ranges is None:
-            product = self._node("MatMul", [x, self._constant(f"{layer}.weight", np.ascontiguousarray(weight))])
-            return self._node("Add", [product, bias])
-        mates = (
-            [f"{own}.{name}" for name in ("query", "key", "value")]
-            if (own := layer.rpartition(".")[0]).endswith("self")
-            else [layer]
-        )
-        smooth = smoothing(*self._ranges[layer], np.concatenate([self._weights[f"{mate}.weight"] for mate in mates]))
-        if x not in self._quantized:
-            low, high = self._ranges[layer]
-            scale, zero = uint8_range(float((low / smooth).min()), float((high / smooth).max()))
-            names = (self._constant(f"{layer}.x_scale", scale), self._constant(f"{layer}.x_zero", zero))
-            even = self._node("Mul", [x, self._constant(f"{layer}.smooth", 1 / smooth)])
-            self._quantized[x] = (self._node("QuantizeLinear", [even, *names]), *names)
-        quantized, x_scale, x_zero = self._quantized[x]
-        values, scales = int8_channels(weight * smooth[:, None], axis=0, limit=WEIGHT_LIMIT)
-        inputs = [quantized, self._constant(f"{layer}.int8", values), x_scale]
-        inputs += [self._constant(f"{layer}.scale", scales.reshape(-1)), x_zero, "", bias]
+            weight = self._constant(f"{layer}.weight", np.ascontiguousarray(self._weights[f"{layer}.weight"].T))
+            return self._node("Add", [self._node("MatMul", [x, weight]), bias])
+        quantized, x_scale, x_zero, weight, scales = self._rounded(x, [layer], self._ranges[layer])
+        inputs = [quantized, weight, x_scale, scales, x_zero, "", bias]
         return self._node("MatMulIntegerToFloat", inputs, domain="com.microsoft")
+
+    def _rounded(self, x: str, layers: Sequence[str], span: Range) -> tuple[str, str, str, str, str]:
+        """Return x in 8 bits, its scale and zero point, and the weights of layers side by side with their scales."""
+        weight = np.concatenate([self._weights[f"{layer}.weight"] for layer in layers])
+        low, high = span
+        smooth = smoothing(low, high, weight)
+        scale, zero = uint8_range(float((low / smooth).min()), float((high / smooth).max()))
+        name = layers[0]
+        names = (self._constant(f"{name}.x_scale", scale), self._constant(f"{name}.x_zero", zero))
+        even = self._node("Mul", [x, self._constant(f"{name}.smooth", 1 / smooth)])
+        values, scales = int8_channels(weight.T * smooth[:, None], axis=0, limit=WEIGHT_LIMIT)
+        return (
+            self._node("QuantizeLinear", [even, *names]), *names,
+            self._constant(f"{name}.int8", values), self._constant(f"{name}.scale", scales.reshape(-1)),
+        )  # fmt: skip
 
     def _norm(self, x: str, layer: str) -> str:
         return self._node(
             "LayerNormalization", [x, *self._norm_constants(layer)], epsilon=self._config["layer_norm_eps"]
         )
 
-    def _skip_norm(self, x: str, skip: str, layer: str) -> str:
-        return self._node(
-            "SkipLayerNormalization", [x, skip, *self._norm_constants(layer)], domain="com.microsoft",
-            epsilon=self._config["layer_norm_eps"],
-        )  # fmt: skip
+    def _sum_norm(self, x: str, skip: str, layer: str) -> str:
+        """Return the norm of a sum; the runtime's fused operator, into which it would turn an Add, is far slower."""
+        return self._norm(self._node("Sum", [x, skip]), layer)
 
     def _norm_constants(self, layer: str) -> list[str]:
         return [self._constant(f"{layer}.{name}", self._weights[f"{layer}.{name}"]) for name in ("weight", "bias")]
