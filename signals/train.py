@@ -47,7 +47,7 @@ from chipwire.signals.train_domain import (
 from chipwire.signals.train_eval import fit_temperature
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
-from chipwire.signals.train_headlines import load_headlines
+from chipwire.signals.train_headlines import NEWEST, load_headlines
 from chipwire.signals.train_loop import Recipe, fit, teacher_of
 from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, build_network, load_tokenizer
 
@@ -64,6 +64,9 @@ PUBLIC: Final = (
     {"name": "finentity", "title": "FinEntity", "licence": "ODC-BY-1.0", "cutoff": "2023-10-19"},
 )
 """Data sets with the day after which they hold nothing: their publication, or the end of its year."""
+
+KNOWN_SHARE: Final = 0.4
+"""`Recipe.known_share` of a training that goes on from earlier weights."""
 
 LANGUAGES: Final = ("en", "zh")
 
@@ -89,11 +92,14 @@ class Data:
     ----------
     headlines : list of Text
         For training only, like the frames; those near to a validation or test wording are not among them.
+    newest : list of Text
+        Further such headlines, of `train_headlines.NEWEST`.
     """
 
     own: Mapping[str, list[Text]]
     public: Mapping[str, list[Text]]
     headlines: list[Text]
+    newest: list[Text]
     frames: list[Frame]
     counts: dict[str, int]
 
@@ -126,21 +132,26 @@ def gather(folder: Path) -> Data:
         counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
     kept = drop_near(headlines, [*own["validation"], *own["test"]])
     counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
-    return Data(own, public, kept, frames, counts)
+    last = {text.original for text in load_headlines(endings=NEWEST)}
+    older, newest = ([text for text in kept if (text.original in last) is wanted] for wanted in (False, True))
+    return Data(own, public, older, newest, frames, counts)
 
 
 def epoch_texts(
     data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator
 ) -> list[Text]:
-    """Return the texts of one epoch: own, public and freshly grown ones, a share of them masked, Chinese glossed."""
-    texts = list(data.public["train"])
+    """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
+    known, fresh = list(data.public["train"]), []
     if not recipe.public_only:
+        known += [*data.own["train"], *data.headlines] * recipe.own_repeats
         grown = [
             text
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        texts += [*([*data.own["train"], *data.headlines] * recipe.own_repeats), *drop_near(grown, data.held)]
+        fresh = [*data.newest, *drop_near(grown, data.held)]
+    if recipe.known_share < 1:
+        known = [text for text in known if rng.random() < recipe.known_share]
     return [
         glossed(
             masked(text, int(rng.integers(len(text.targets))))
@@ -148,7 +159,7 @@ def epoch_texts(
             else text,
             gloss,
         )
-        for text in texts
+        for text in (*known, *fresh)
     ]
 
 
@@ -162,7 +173,8 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start
 
         network.load_state_dict(load_file(str(start)))
     tokenizer = load_tokenizer(base)
-    known = [glossed(text, gloss) for text in (*data.own["train"], *data.headlines, *data.public["train"])]
+    of_ours = (*data.own["train"], *data.headlines, *data.newest)
+    known = [glossed(text, gloss) for text in (*of_ours, *data.public["train"])]
     fit(
         network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng), teacher_of(base, known), recipe,
         seed,
@@ -259,7 +271,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "4",
+        "version": "5",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -334,7 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_base(options.base)
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
-            recipe = Recipe(public_only=options.public_only)
+            recipe = Recipe(public_only=options.public_only, known_share=KNOWN_SHARE if options.start else 1.0)
             build(options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")

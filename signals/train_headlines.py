@@ -26,9 +26,12 @@ ONCE: Final = ("_border.csv", "_named.csv", "_voices.csv", "_wire.csv")
 """Endings of files that one annotator labelled. No themes are learnt from them: a second annotator took a quarter of a
 first one's ``ai_models`` away, see ``training/README.md``."""
 
+NEWEST: Final = ("_confused.csv", "_nobody.csv", "_quiet.csv", "_rivals.csv", "_twosides.csv")
+"""Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
 
-def load_headlines(universe: Universe | None = None) -> list[Text]:
-    """Return the headlines of all files, by name of the file, in its order.
+
+def load_headlines(universe: Universe | None = None, endings: str | tuple[str, ...] = ".csv") -> list[Text]:
+    """Return the headlines of all files whose names end so, by name of the file, in its order.
 
     Raises
     ------
@@ -39,7 +42,8 @@ def load_headlines(universe: Universe | None = None) -> list[Text]:
     linker = Linker(universe)
     folder = resources.files("chipwire.signals.training")
     texts: list[Text] = []
-    for file in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("headlines_")):
+    names = (entry.name for entry in folder.iterdir())
+    for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings)):
         reader = csv.DictReader(folder.joinpath(file).read_text("utf-8").splitlines(), strict=True)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(COLUMNS)}")

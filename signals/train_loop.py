@@ -39,11 +39,14 @@ class Recipe:
         Share of the texts whose names are masked, drawn anew in each epoch.
     own_repeats, frame_repeats : int
         How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
+    known_share : float
+        Share of the texts that an epoch draws of those which earlier weights have seen (`train_headlines.NEWEST` are
+        the others), for a training that goes on from such; the embedded model was made with 0.4.
     public_only : bool
         Whether our own headlines and frames are left out.
     """
 
-    epochs: int = 6
+    epochs: int = 5
     batch_size: int = 64
     rate: float = 3e-4
     head_rate: float = 1e-3
@@ -53,6 +56,7 @@ class Recipe:
     masked_share: float = 0.3
     own_repeats: int = 1
     frame_repeats: int = 1
+    known_share: float = 1.0
     public_only: bool = False
 
 
