@@ -50,7 +50,7 @@ from pathlib import Path
 from typing import Literal
 
 from chipwire.data.universe import Universe, load_universe
-from chipwire.signals.exposure_rows import COLUMNS, Exposure, Words, load_rows
+from chipwire.signals.exposure_rows import COLUMNS, SEEN_ONLY, Exposure, Words, load_rows
 
 Direction = Literal["for", "against"]
 Three = tuple[float, float, float]
@@ -63,6 +63,9 @@ LEAST_MOVED = 0.06
 
 SEEN = 0.6
 """Share of what the model sees of issuers that are not named, beside what the table says of them."""
+
+LEAST_SEEN = 0.2
+"""As `LEAST_MOVED`, for an issuer that is moved by no row of the table and only as the model sees it."""
 
 LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
@@ -149,7 +152,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        mix = [LEAST_EVENT, LEAST_MOVED, SEEN, LEAST_LEAN, LEAST_ALONE]
+        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
@@ -206,7 +209,7 @@ class ExposureTable:
                 continue
             sign = 1 if value > 0 else -1
             why = best.get((issuer, sign)) or self._unsaid(issuer, sign, weighed, asked)
-            if why is None:
+            if why is None or (why.row.actor == SEEN_ONLY and moved < LEAST_SEEN):
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
@@ -233,18 +236,20 @@ class ExposureTable:
     def _unsaid(self, issuer: str, sign: int, weighed: list[tuple[str, int, float]], asked: _Asked) -> _Why | None:
         """Return the likeliest way in which an issuer is moved by `sign`, whatever words the title has for it.
 
-        Of an event's rows the broadest counts, as the title has the words of none.
+        Of an event's rows the broadest counts, as the title has the words of none; those that are for what only the
+        model sees come last.
         """
+        actors = asked.actors | {SEEN_ONLY}
         roles, ways = self._roles[issuer], []
         for event, way, share in weighed:
             rows = [
                 row
-                for row in self._rows_for(event, asked.actors)
+                for row in self._rows_for(event, actors)
                 if row.role in roles and row.sign * way == sign and asked.holds(row)
                 and not any(map(asked.words.has, row.excludes))
             ]  # fmt: skip
             if rows:
-                row = max(rows, key=lambda row: (-len(row.needs), row.weight))
+                row = max(rows, key=lambda row: (row.actor != SEEN_ONLY, -len(row.needs), row.weight))
                 ways.append(_Why(share * row.weight, event, row, way))
         return max(ways, key=lambda why: why.part, default=None)
 

@@ -32,7 +32,11 @@ COLUMNS = ("event", "actor", "subject", "role", "sign", "weight", "valid_from", 
 READ_CHARACTERS = 1_000
 """How much of a title is read, as for the themes."""
 
+SEEN_ONLY = "seen"
+"""Actor of a row that moves nobody by itself: it is the reason where the model sees an issuer moved, and no row is."""
+
 _WORD = re.compile(r"!?/[^/]+/|\S+")  # of a subject: a name or a regular expression between slashes, "!" negates
+_ANYONE = ("*", "none", SEEN_ONLY)
 # Events that are of this trade by their name.
 _OF_THE_TRADE = frozenset(("chip_sale_ban", "tool_ban", "cheap_model_shock"))
 
@@ -75,7 +79,7 @@ class Exposure:
     @property
     def rank(self) -> tuple[int, float]:
         """How particular the row is, then its weight: the greatest wins."""
-        return len(self.needs) + (self.actor not in ("*", "none")), self.weight
+        return len(self.needs) + (self.actor not in _ANYONE), self.weight
 
     def speaks_of(self, title: Words) -> bool:
         """Return whether a title is about the row's subject."""
@@ -146,9 +150,9 @@ class _Reader:
         if not cells["reason"]:
             raise self._refuse(line, "reason", "", "one short clause, it must not be empty")
         events = self._names(line, "event", cells["event"], EVENTS)
-        actors = self._names(line, "actor", cells["actor"], ("*", "none", *self._roles))
+        actors = self._names(line, "actor", cells["actor"], (*_ANYONE, *self._roles))
         roles = self._names(line, "role", cells["role"], self._roles)
-        broad = {actor for actor in ("*", "none") if not needs}
+        broad = set(_ANYONE) if not needs else set()
         return [
             Exposure(
                 event, actor, cells["subject"], role, *fields, cells["reason"], needs, excludes,

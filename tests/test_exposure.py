@@ -17,6 +17,7 @@ from chipwire.signals.exposure import (
     LEAST_ALONE,
     LEAST_LEAN,
     LEAST_MOVED,
+    LEAST_SEEN,
     SEEN,
     ExposureTable,
     infer_direction,
@@ -26,6 +27,7 @@ from chipwire.signals.exposure_rows import COLUMNS, EVENTS
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
 HEADER = ",".join(COLUMNS)
+PEERS = ("SAMSUNG", "SKHYNIX")
 GOOD = "chip_sale_ban,*,gpu,domestic_ai_chip,+1,0.8,2020-01-01,a reason"
 
 
@@ -168,6 +170,25 @@ def test_what_the_model_sees_makes_no_relation_older_than_it_is(small: ExposureT
     title, events = "The green cards stay on the quay", {"chip_sale_ban": 1.0}
     for day, expected in ((date(2022, 10, 6), []), (date(2023, 12, 31), ["CAMBRICON"])):
         assert [one.issuer for one in small.read(title, (), events, FOR, day, READ)] == expected
+
+
+def test_a_row_for_what_only_the_model_sees_moves_nobody_by_itself(tmp_path: Path) -> None:
+    for_seen = "security,seen,,memory_maker,+1,0.5,2015-01-01,a rival's flaw"
+    usual = "security,us_memory_maker,/recall/,memory_maker,+1,0.7,2015-01-01,buyers turn to Korea"
+
+    def read(rows: list[str], title: str, p_up: float) -> list[str]:
+        (tmp_path / "own.csv").write_text("\n".join([",".join(COLUMNS), *rows]), "utf-8")
+        seen = {"SAMSUNG": (0.0, 1 - p_up, p_up)} if p_up else None
+        found = load_exposures(tmp_path / "own.csv").read(title, ("MICRON",), {"security": 1.0}, FOR, None, seen)
+        return [f"{one.issuer}: {one.reason}" for one in found]
+
+    title, least = "Micron modules fail in racks", LEAST_SEEN / SEEN
+    assert read([for_seen], title, 0.0) == []
+    assert read([for_seen], title, 0.99 * least) == []
+    assert read([for_seen], title, 1.01 * least) == ["SAMSUNG: a rival's flaw"]
+    # It comes after a row of the usual kind, even one whose subject is not in the title.
+    assert read([for_seen, usual], title, 1.01 * least) == ["SAMSUNG: buyers turn to Korea"]
+    assert read([for_seen, usual], "Micron recall widens", 0.0) == [f"{o}: buyers turn to Korea" for o in PEERS]
 
 
 def test_a_relation_does_not_hold_before_it_was_known() -> None:
