@@ -331,6 +331,12 @@ def build(
     return facts
 
 
+def _positive(epochs: int) -> int:
+    if epochs < 1:
+        raise ChipwireError(f"--epochs {epochs}: at least 1 pass is needed")
+    return epochs
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m chipwire.signals.train", description=__doc__)
@@ -339,6 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--start", type=Path, help="weights to go on from: the OUT.safetensors of an earlier training")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
     parser.add_argument(
         "--public-only", action="store_true", help="leave our own headlines out: the baseline of the evaluation"
     )
@@ -346,7 +353,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_base(options.base)
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
-            recipe = Recipe(public_only=options.public_only, known_share=KNOWN_SHARE if options.start else 1.0)
+            recipe = Recipe(
+                epochs=_positive(options.epochs), public_only=options.public_only,
+                known_share=KNOWN_SHARE if options.start else 1.0,
+            )  # fmt: skip
             build(options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start)
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
