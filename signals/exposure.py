@@ -61,7 +61,7 @@ LEAST_EVENT = 0.03
 LEAST_MOVED = 0.06
 """Least P that an issuer which is not named is moved at all, times the weight of the row."""
 
-SEEN = 0.6
+SEEN = 0.5
 """Share of what the model sees of issuers that are not named, beside what the table says of them."""
 
 LEAST_SEEN = 0.2
