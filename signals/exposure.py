@@ -47,12 +47,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from chipwire.data.universe import Universe, load_universe
 from chipwire.signals.exposure_rows import COLUMNS, SEEN_ONLY, Exposure, Words, load_rows
 
-Direction = Literal["for", "against"]
 Three = tuple[float, float, float]
 
 LEAST_EVENT = 0.03
@@ -70,7 +68,7 @@ LEAST_SEEN = 0.2
 LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-LEAST_ALONE = 0.3
+LEAST_ALONE = 0.4
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
 REMEMBERED = 4_096
@@ -268,7 +266,7 @@ class ExposureTable:
         nothing = events.get("none", 0.0) * blank
         weighed = []
         for event, p_event in sorted(events.items()):
-            if event not in _OWN_SIGN or p_event < LEAST_EVENT:
+            if event not in OWN_SIGN or p_event < LEAST_EVENT:
                 nothing += 0.0 if event == "none" else p_event * blank
                 continue
             nothing += p_event * p_none * blank
@@ -281,8 +279,8 @@ class ExposureTable:
 
     def _own_sign(self, issuer: str, event: str, others: _Asked) -> int:
         """Return which way an event pushes an issuer that the title names."""
-        row = self._own_row(issuer, event, others) if event in _BY_ROLE else None
-        return _OWN_SIGN[event] if row is None else row.sign
+        row = self._own_row(issuer, event, others) if event in BY_ROLE else None
+        return OWN_SIGN[event] if row is None else row.sign
 
     def moved(self, event: str, title: str, named: Collection[str], on: date | None = None) -> dict[str, Exposure]:
         """Return the row by which an event moves each issuer that is not named, by issuer.
@@ -304,9 +302,9 @@ class ExposureTable:
         return None
 
     def _without(self, issuer: str, asked: _Asked) -> _Asked:
-        """Return what is asked of a title as if it did not name one issuer, on any day."""
+        """Return what is asked of a title as if it did not name one issuer."""
         others = asked.named - {issuer}
-        return _Asked(asked.words, others, self._actors(others), None)
+        return _Asked(asked.words, others, self._actors(others), asked.on)
 
     def _asked(self, title: str, named: Collection[str], on: date | None) -> _Asked:
         return _Asked(Words(title), frozenset(named), self._actors(named), on)
@@ -338,63 +336,24 @@ _NOBODY = frozenset(("*", "none"))
 _NO_ROLES: frozenset[str] = frozenset()
 
 
-_OWN_SIGN = {
+OWN_SIGN = {
     "chip_sale_ban": -1, "tool_ban": -1, "entity_listing": -1, "relaxation": 1, "procurement": 1, "state_funding": 1,
     "model_launch": 1, "cheap_model_shock": -1, "capex": 1, "earnings": 1, "guidance": 1, "rating": 1,
     "risk_warning": -1, "supply_deal": 1, "product_launch": 1, "lawsuit": -1, "probe": -1, "retaliation": -1,
     "tariff": -1, "merger": 1, "management": 1, "production": 1, "listing": 1, "sales_figures": 1, "security": -1,
 }  # fmt: skip
-# Events of policy and markets, where a named issuer stands on the side that the table gives to its role.
-_BY_ROLE = frozenset(
+"""Which way an event, when it happens, pushes the company that it befalls: a suit down, an order up."""
+
+BY_ROLE = frozenset(
     ("chip_sale_ban", "tool_ban", "relaxation", "procurement", "cheap_model_shock", "retaliation", "tariff")
 )
+"""Events of policy and markets, where a named issuer stands on the side that the table gives to its role."""
 
 
 def _agreement(probabilities: Three, sign: int) -> float:
     """Return how likely a reading is where the issuer is pushed that way; one half where it says nothing."""
     negative, neutral, positive = probabilities
     return max(0.01, (positive if sign > 0 else negative) + 0.5 * neutral)
-
-
-_LABEL_SIGN = {"negative": -1, "neutral": 0, "positive": 1}
-
-
-def infer_direction(event: str, title: str, named: Collection[str], labels: Mapping[str, str]) -> Direction | None:
-    """Return the direction of an event that agrees with the labels of a headline's issuers.
-
-    Parameters
-    ----------
-    event : str
-        Its type; ``none`` has no direction.
-    title : str
-        The headline.
-    named : collection of str
-        Issuers that it names.
-    labels : mapping of str to str
-        ``negative``, ``neutral`` or ``positive`` by issuer, named or not.
-
-    Returns
-    -------
-    str or None
-        ``for``, ``against``, or None where the labels do not tell.
-
-    Notes
-    -----
-    The issuers that are not named decide, each by its row of the table, as the direction is there for them. Where they
-    do not tell, a named issuer votes with what the event does to the company that it befalls (a lawsuit is bad, an
-    order good) or, in events of policy, with the row of its role.
-    """
-    if event not in _OWN_SIGN:
-        return None
-    table = load_exposures()
-    rows = table.moved(event, title, named)
-    votes = sum(rows[issuer].sign * _LABEL_SIGN[label] for issuer, label in labels.items() if issuer in rows)
-    for issuer, label in labels.items() if votes == 0 else ():
-        row = table.own_row(issuer, event, title, named) if event in _BY_ROLE and issuer in named else None
-        votes += (_OWN_SIGN[event] if row is None else row.sign) * _LABEL_SIGN[label]
-    if votes == 0:
-        return None
-    return "for" if votes > 0 else "against"
 
 
 def load_exposures(path: Path | None = None, universe: Universe | None = None) -> ExposureTable:

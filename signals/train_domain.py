@@ -174,7 +174,7 @@ def _split_of(group: str) -> str:
 
 def own_texts(rows: Sequence[Row], universe: Universe | None = None) -> list[Text]:
     """Return one text per headline with its named targets; rows of unnamed issuers give the direction and `moved`."""
-    from chipwire.signals.exposure import infer_direction
+    from chipwire.signals.train_direction import infer_direction
 
     linker = Linker(universe or load_universe())
     by_headline: dict[str, list[Row]] = {}

@@ -15,10 +15,10 @@ from importlib import resources
 from typing import Final
 
 from chipwire.data.universe import Universe, load_universe
-from chipwire.signals.exposure import infer_direction
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
+from chipwire.signals.train_direction import infer_direction
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")

@@ -20,10 +20,10 @@ from chipwire.signals.exposure import (
     LEAST_SEEN,
     SEEN,
     ExposureTable,
-    infer_direction,
     load_exposures,
 )
 from chipwire.signals.exposure_rows import COLUMNS, EVENTS
+from chipwire.signals.train_direction import infer_direction
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
 HEADER = ",".join(COLUMNS)
@@ -189,6 +189,22 @@ def test_a_row_for_what_only_the_model_sees_moves_nobody_by_itself(tmp_path: Pat
     # It comes after a row of the usual kind, even one whose subject is not in the title.
     assert read([for_seen, usual], title, 1.01 * least) == ["SAMSUNG: buyers turn to Korea"]
     assert read([for_seen, usual], "Micron recall widens", 0.0) == [f"{o}: buyers turn to Korea" for o in PEERS]
+
+
+def test_what_the_named_tell_is_not_older_than_the_relation_either(tmp_path: Path) -> None:
+    rows = ["relaxation,*,,gpu_seller,+1,0.8,2020-01-01,its chips are sold again",
+            "relaxation,*,,siyuan_maker,-1,0.8,2024-01-01,its rivals are back"]  # fmt: skip
+    (tmp_path / "own.csv").write_text("\n".join([",".join(COLUMNS), *rows]), "utf-8")
+    title, falls = "AI chip export curbs: Cambricon falls", {"CAMBRICON": (0.9, 0.1, 0.0)}
+
+    def amd(on: date | None) -> float:
+        table = load_exposures(tmp_path / "own.csv")
+        found = table.read(title, falls, {"relaxation": 1.0}, (0.5, 0.0, 0.5), on)
+        return next(one.value for one in found if one.issuer == "AMD")
+
+    # That it falls means eased curbs since it has rivals abroad; before, that a company which they befell was refused.
+    assert amd(date(2024, 1, 1)) == amd(None) > 0.5
+    assert amd(date(2023, 12, 31)) == -amd(None)
 
 
 def test_a_relation_does_not_hold_before_it_was_known() -> None:
