@@ -163,15 +163,24 @@ def epoch_texts(
     ]
 
 
+def _go_on(network: Any, start: Path) -> None:
+    """Give a network the weights of an earlier one; `ChipwireError` where the file holds no such weights."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(str(start)))
+    except (SafetensorError, RuntimeError) as error:
+        raise ChipwireError(f"{start} holds no weights of this network; give the OUT.safetensors of a training") from error
+
+
 def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
     """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`."""
     rng = np.random.default_rng(seed)
     growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
     network = build_network(base)
     if start is not None:
-        from safetensors.torch import load_file
-
-        network.load_state_dict(load_file(str(start)))
+        _go_on(network, start)
     tokenizer = load_tokenizer(base)
     of_ours = (*data.own["train"], *data.headlines, *data.newest)
     known = [glossed(text, gloss) for text in (*of_ours, *data.public["train"])]
