@@ -171,7 +171,7 @@ def _go_on(network: Any, start: Path) -> None:
     try:
         network.load_state_dict(load_file(str(start)))
     except (SafetensorError, RuntimeError) as error:
-        raise ChipwireError(f"{start} holds no weights of this network; give the OUT.safetensors of a training") from error
+        raise ChipwireError(f"{start} holds no weights of this network; give a training's OUT.safetensors") from error
 
 
 def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
