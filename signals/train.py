@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +50,7 @@ from chipwire.signals.train_frames import Frame, Grower, load_frames
 from chipwire.signals.train_headlines import NEWEST, load_headlines
 from chipwire.signals.train_loop import Recipe, fit, teacher_of
 from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, build_network, load_tokenizer
+from chipwire.signals.train_second import second_opinions
 
 BASE: Final = {
     "name": "sentence-transformers/all-MiniLM-L6-v2",
@@ -67,6 +68,9 @@ PUBLIC: Final = (
 
 KNOWN_SHARE: Final = 0.4
 """`Recipe.known_share` of a training that goes on from earlier weights."""
+
+SECOND_SEEDS: Final = (5, 6)
+"""Seeds of the networks that give a second opinion on the public labels."""
 
 LANGUAGES: Final = ("en", "zh")
 
@@ -141,15 +145,15 @@ def epoch_texts(
     data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator
 ) -> list[Text]:
     """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
-    known, fresh = list(data.public["train"]), []
+    known, fresh = [], list(data.public["train"])
     if not recipe.public_only:
-        known += [*data.own["train"], *data.headlines] * recipe.own_repeats
+        known += data.headlines * recipe.own_repeats
         grown = [
             text
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        fresh = [*data.newest, *drop_near(grown, data.held)]
+        fresh += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
     if recipe.known_share < 1:
         known = [text for text in known if rng.random() < recipe.known_share]
     return [
@@ -334,6 +338,8 @@ def build(
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
     data = gather(folder)
+    if not recipe.public_only:
+        data = replace(data, public={**data.public, "train": second_opinions(base, data.public["train"], SECOND_SEEDS)})
     network = train(base, data, recipe, gloss, seed, start)
     facts = describe(data, recipe, seed) | {"start": _digest(start) if start else None}
     export(network, base, data, gloss, gloss_file, out, facts)

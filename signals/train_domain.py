@@ -67,12 +67,15 @@ class Target:
         Index into `LABELS`.
     relevance : float or None
         1 when the headline is about a thing that moves the company, 0 when not, None when not labelled.
+    second : tuple of three floats, or None
+        Probabilities of `LABELS` by networks that were not trained on the text (`chipwire.signals.train_second`).
     """
 
     issuer: str
     spans: tuple[Span, ...]
     label: int
     relevance: float | None
+    second: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,7 @@ def masked(text: Text, number: int) -> Text:
     target = text.targets[number]
     words, spans = mask_names(text.text, target.spans, text.others)
     return Text(
-        words, text.language, (Target(target.issuer, spans, target.label, target.relevance),), (), text.themes,
+        words, text.language, (replace(target, spans=spans),), (), text.themes,
         text.event, text.direction, text.source, text.group, text.original, text.moved,
     )  # fmt: skip
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import resources
 from typing import Final
 
@@ -22,10 +21,6 @@ from chipwire.signals.train_direction import infer_direction
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
-ONCE: Final = ("_border.csv", "_named.csv", "_voices.csv", "_wire.csv")
-"""Endings of files that one annotator labelled. No themes are learnt from them: a second annotator took a quarter of a
-first one's ``ai_models`` away, see ``training/README.md``."""
-
 NEWEST: Final = ("_confused.csv", "_nobody.csv", "_quiet.csv", "_rivals.csv", "_twosides.csv")
 """Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
 
@@ -52,8 +47,7 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
                 text = parse_headline(record, linker, universe)
             except ValueError as error:
                 raise ValueError(f"{file} line {reader.line_num}: {error}") from error
-            once = file.endswith(ONCE)
-            texts.append(replace(text, themes=None) if once else text)
+            texts.append(text)
     return texts
 
 

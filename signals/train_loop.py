@@ -102,10 +102,10 @@ def fit(
             if not rounding and step >= (1 - recipe.rounded_share) * steps:
                 rounding = True
                 _round_from_here(network, tokenizer, texts[:: max(1, len(texts) // 512)])
-            feed = _feed(tokenizer, part)
+            arrays = feed(tokenizer, part)
             # Half-precision products halve the time on processors that have them; weights stay float32.
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                outputs = network(**{name: torch.from_numpy(array) for name, array in feed.items()})
+                outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
             loss = loss_of(outputs, wanted_of(part, teacher))
             optimiser.zero_grad()
             loss.backward()
@@ -120,7 +120,8 @@ def fit(
     _round_no_more(network)
 
 
-def _feed(tokenizer: Any, texts: Sequence[Text]) -> dict[str, Any]:
+def feed(tokenizer: Any, texts: Sequence[Text]) -> dict[str, Any]:
+    """Return the arrays that a network is called with."""
     encodings = tokenizer.encode_batch([text.text for text in texts])
     return feed_of(encodings, [[target.spans for target in text.targets] for text in texts])
 
@@ -140,7 +141,7 @@ def _round_from_here(network: Any, tokenizer: Any, texts: Sequence[Text]) -> Non
     import torch
 
     network.eval()
-    ranges = activation_ranges(network, (_feed(tokenizer, texts[at : at + 32]) for at in range(0, len(texts), 32)))
+    ranges = activation_ranges(network, (feed(tokenizer, texts[at : at + 32]) for at in range(0, len(texts), 32)))
     network.train()
     layers = dict(network.named_modules())
     for name, (low, high) in ranges.items():

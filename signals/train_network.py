@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chipwire.data.universe import load_universe
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
-from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 MAX_TOKENS: Final = 96
 EMBEDDING: Final = 128
@@ -34,6 +34,9 @@ HELD: Final = tuple(tuple(float(role in UNIVERSE[issuer].roles) for role in ROLE
 UNSAID: Final = 0.15
 UNSAID_NOTHING: Final = 0.3
 """Weights of "not moved" for an issuer of which the labels say nothing: where something happens, where nothing does."""
+
+SECOND: Final = 0.5
+"""How much a second opinion (`Target.second`) counts beside the label."""
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -90,8 +93,8 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
 class Wanted:
     """What a batch should give; -1 or NaN where nothing is known.
 
-    `moved` holds a label for each text and issuer of the universe, and `certain` how much it counts; `teacher` and
-    `taught` are the wanted embeddings and the texts that have one.
+    `sentiment` holds probabilities of `LABELS`; `moved` a label for each text and issuer of the universe, and `certain`
+    how much it counts; `teacher` and `taught` are the wanted embeddings and the texts that have one.
     """
 
     sentiment: Any
@@ -114,7 +117,7 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
     taught = [row for row, text in enumerate(texts) if text.original in teacher]
     vectors = np.stack([teacher[texts[row].original] for row in taught]) if taught else np.zeros((0, 1), np.float32)
     return Wanted(
-        torch.tensor([target.label for target in targets], dtype=torch.int64),
+        torch.tensor([_shares(target) for target in targets]).reshape(-1, len(LABELS)),
         torch.tensor([nan if target.relevance is None else target.relevance for target in targets]),
         torch.tensor([[nan] * len(THEMES) if text.themes is None else list(text.themes) for text in texts]),
         torch.tensor([-1 if text.event is None else text.event for text in texts], dtype=torch.int64),
@@ -123,6 +126,14 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
         torch.from_numpy(vectors),
         torch.tensor(taught, dtype=torch.int64),
     )
+
+
+def _shares(target: Target) -> list[float]:
+    """Return how much each label is wanted: the annotator's, and by half what a second opinion gives it."""
+    label = [float(number == target.label) for number in range(len(LABELS))]
+    if target.second is None:
+        return label
+    return [(1 - SECOND) * own + SECOND * other for own, other in zip(label, target.second, strict=True)]
 
 
 def _moved(texts: Sequence[Text]) -> tuple[Any, Any]:

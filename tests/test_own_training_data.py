@@ -13,7 +13,7 @@ import pytest
 from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES, load_theme_rules
-from chipwire.signals.train_headlines import ONCE, load_headlines, parse_headline
+from chipwire.signals.train_headlines import load_headlines, parse_headline
 
 FILES = (
     "en_trade.csv", "en_industry.csv", "en_company.csv", "en_pairs.csv", "en_press.csv",
@@ -95,27 +95,25 @@ def test_the_rows_are_as_many_as_the_readme_says() -> None:
     readme = resources.files("chipwire.signals.training").joinpath("README.md").read_text("utf-8")
     for name in FILES:
         assert f"| `{name}` | {len(read(name)):,} |" in readme
-    for name, found in headlines_by_file().items():
+    for name, found in by_file("headlines_").items():
         assert f"| `{name}` | {len(found):,} |" in readme
 
 
-def headlines_by_file() -> dict[str, list[dict[str, str]]]:
+def by_file(kind: str) -> dict[str, list[dict[str, str]]]:
     folder = resources.files("chipwire.signals.training")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("headlines_"))
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith(kind))
     return {name: list(csv.DictReader(folder.joinpath(name).read_text("utf-8").splitlines())) for name in names}
 
 
 def test_headlines_for_training_have_the_form_and_each_stands_once(rows: list[dict[str, str]]) -> None:
     texts = load_headlines()  # raises on a bad line
-    assert len(texts) == sum(map(len, headlines_by_file().values())) > 8_000
+    assert len(texts) == sum(map(len, by_file("headlines_").values())) > 8_000
     assert {text.language for text in texts} == {"en", "zh"}
     wordings = [text.text for text in texts]
     assert len(set(wordings)) == len(wordings)
     assert not {row["headline"] for row in rows} & set(wordings)
     assert all(15 <= len(text.text) <= 160 if text.language == "en" else 6 <= len(text.text) <= 80 for text in texts)
     assert all(text.moved is not None for text in texts)
-    labelled_once = sum(len(found) for name, found in headlines_by_file().items() if name.endswith(ONCE))
-    assert sum(text.themes is None for text in texts) == labelled_once > 0
 
 
 @pytest.mark.parametrize(
@@ -141,3 +139,17 @@ def test_a_headline_that_is_not_of_the_form_is_refused(change: dict[str, str], s
     assert text.moved == {"AMD": 0}
     with pytest.raises(ValueError, match=says):
         parse_headline(good | change, Linker(universe), universe)
+
+
+TRADE_WEAPONS = {"chip_sale_ban", "tool_ban", "entity_listing", "relaxation", "retaliation", "tariff"}
+
+
+def test_the_themes_that_the_guide_ties_to_events_are_there(rows: list[dict[str, str]]) -> None:
+    frames = [record for found in by_file("frames_").values() for record in found]
+    headlines = [record for found in by_file("headlines_").values() for record in found]
+    for record in (*rows, *headlines, *frames):
+        themes = record["themes"].split(";")
+        if record["event"] in TRADE_WEAPONS:
+            assert "sanctions" in themes, record
+        if record["event"] in {"model_launch", "cheap_model_shock"}:
+            assert "ai_models" in themes, record
