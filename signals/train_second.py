@@ -67,6 +67,7 @@ def _judged(base: Path, others: Sequence[Text], mine: Sequence[Text], seed: int)
     """Return probabilities of shape (targets of `mine`, 3) by a network that is trained on the others."""
     import torch
 
+    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network, tokenizer = build_network(base), load_tokenizer(base)
 
