@@ -14,9 +14,9 @@ from chipwire.data.errors import (
     UnreadableInput,
     WrongInstrument,
 )
-from chipwire.data.price_files import find_symbol, parse_floats, parse_stamps, read_prices, symbol_of_file
+from chipwire.data.price_files import parse_floats, parse_stamps, read_prices, symbol_of_file
 from chipwire.data.tables import read_table, table_files
-from chipwire.data.universe import load_universe
+from chipwire.data.universe import find_symbol, load_universe
 
 UNIVERSE = load_universe()
 DAYS = "2024-06-03,10,12,9,11,1000\n2024-06-04,11,13,10,12,2000\n"
