@@ -9,9 +9,9 @@ from datetime import date
 
 from chipwire.data.calendars import coverage, sessions
 from chipwire.data.errors import ChipwireError, InputError, UnreadableInput
-from chipwire.data.price_files import find_symbol, parse_floats, parse_stamps
+from chipwire.data.price_files import parse_floats, parse_stamps
 from chipwire.data.tables import Reject, Table, first_reject, read_table, reject_rows, storable, table_files
-from chipwire.data.universe import Universe
+from chipwire.data.universe import Universe, find_symbol
 from chipwire.data.warehouse import Warehouse
 
 COLUMNS = ("instrument", "ex_date", "kind", "value")

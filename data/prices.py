@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.errors import BadParameter, InputError, MixedAdjustment, RevisedSeries
+from chipwire.data.errors import BadParameter, InputError, MixedAdjustment
 from chipwire.data.fx import FxRow, fx_columns, store_fx
 from chipwire.data.market_rules import MarketRules, load_market_rules
 from chipwire.data.price_evidence import LOT, Finding, StoredBars, find_adjustment, find_volume_unit, no_bars
-from chipwire.data.price_files import PRICES, PriceFile, RawBars, find_symbol, read_prices
-from chipwire.data.quality import ROUNDING, Checked, Jump, check_bars, find_jumps
+from chipwire.data.price_files import PRICES, PriceFile, RawBars, read_prices
+from chipwire.data.quality import Checked, Jump, check_bars, compare_stored, find_jumps
 from chipwire.data.tables import Reject, first_reject, read_table, reject_rows, storable, table_files
-from chipwire.data.universe import Universe
+from chipwire.data.universe import Universe, find_symbol
 from chipwire.data.warehouse import Warehouse
 
 VOLUME_UNITS = ("auto", "shares", "lots")
@@ -268,7 +268,7 @@ def _store_bars(
     if stored.adjustment not in (None, adjustment.value) and len(kept):
         raise MixedAdjustment(file, symbol, str(stored.adjustment), adjustment.value, adjustment.why)
     rejects = list(checked.rejects)
-    new, revised, note = _compare(file, kept, stored)
+    new, revised, note = compare_stored(file, kept, stored)
     rejects += revised
     ex_dates = {day for (day,) in warehouse.rows("SELECT ex_date FROM corporate_action WHERE instrument = ?", [symbol])}
     jumps = find_jumps(kept, ex_dates, adjustment.value, options.rules)
@@ -299,48 +299,6 @@ def _stored_bars(warehouse: Warehouse, symbol: str, interval: str) -> StoredBars
         columns["volume"].astype(np.float64),
         str(columns["adjustment"][0]),
     )
-
-
-def _compare(file: str, kept: RawBars, stored: StoredBars) -> tuple[NDArray[np.intp], list[Reject], tuple[str, ...]]:
-    """Return the rows that are not stored yet, rejects of those stored with other values, and a note.
-
-    Another adj_close alone is no contradiction: each later dividend rescales it.
-
-    Raises
-    ------
-    RevisedSeries
-        More than half of at least three common bars have other prices: new rows of such a file would put a
-        break into the series.
-    """
-    here, there = stored.overlap(kept.starts_at)
-    new = np.setdiff1d(np.arange(len(kept)), there)
-    same = np.isclose(stored.prices[here], kept.prices[there], rtol=ROUNDING, atol=0)
-    other_prices = ~same.all(axis=1)
-    volume = np.full(len(there), np.nan) if kept.volume is None else kept.volume[there]
-    with np.errstate(invalid="ignore"):
-        other_volume = np.abs(stored.volume[here] - volume) > 0.5 + ROUNDING * np.abs(volume)
-    rejects = []
-    for i in np.flatnonzero(other_prices | other_volume):
-        differing = [
-            f"{name} {stored.prices[here[i], c]:g} stored, {kept.prices[there[i], c]:g} given"
-            for c, name in enumerate(PRICES)
-            if not same[i, c]
-        ]
-        if other_volume[i]:
-            differing.append(f"volume {stored.volume[here[i]]:.0f} stored, {volume[i]:.0f} given")
-        row = there[i]
-        excerpt = f"{kept.instrument.symbol},{kept.starts_at[row].astype('datetime64[s]')}"
-        rejects.append(Reject(int(kept.line[row]), "revised: " + "; ".join(differing), excerpt))
-    if len(here) >= 3 and other_prices.sum() * 2 > len(here):
-        first = next(r.reason for r in rejects if "volume" not in r.reason.split()[1])
-        example = f"{kept.session[there[other_prices][0]]}: {first.removeprefix('revised: ').split(';')[0]}"
-        raise RevisedSeries(file, kept.instrument.symbol, int(other_prices.sum()), len(here), example)
-    note: tuple[str, ...] = ()
-    if kept.adj_close is not None and len(here):
-        rescaled = np.abs(stored.adj_close[here] / kept.adj_close[there] - 1) > ROUNDING
-        if rescaled.any():
-            note = (f"{rescaled.sum()} stored bars have another adj_close (a later dividend), kept as stored",)
-    return new, rejects, note
 
 
 def _bar_rows(batch: int, bars: RawBars, adjustment: str) -> Any:

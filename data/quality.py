@@ -1,9 +1,9 @@
-"""Bars against the venue's calendar and rules: what is kept out, what is flagged, what is missing.
+"""Bars against the venue's calendar and rules and against stored bars: what is kept out, flagged or missing.
 
 Kept out and rejected with their line: impossible bars, bars of days or hours on which the venue was closed, a
 second bar of the same moment with other values. Kept out and counted: stale bars (no volume, one price or the
 close before, which sources write on half-days and in halts) and exact repeats. Kept and flagged: moves beyond
-the day's limit.
+the day's limit. Stored bars stay as they are: other values for them are rejects.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.calendars import Auctions, auctions, coverage, sessions, venue
+from chipwire.data.errors import RevisedSeries
 from chipwire.data.market_rules import MarketRules
+from chipwire.data.price_evidence import StoredBars
 from chipwire.data.price_files import PRICES, RawBars
 from chipwire.data.tables import Reject
 from chipwire.data.universe import Instrument
 
-ROUNDING = 1e-6
+_ROUNDING = 1e-6
 _SMALL = 0.04  # no board has a limit below 5 %
 _HALF_UP, _HALF_DOWN = 0.55, 0.45
 
@@ -108,7 +110,7 @@ def _impossible(bars: RawBars) -> dict[int, str]:
     """Rows that no trading can make, with the values; open and close may leave the range by rounding only."""
     opened, high, low, close = bars.prices.T
     found: dict[int, str] = {}
-    slack = ROUNDING * np.abs(bars.prices).max(axis=1)
+    slack = _ROUNDING * np.abs(bars.prices).max(axis=1)
     for name, value in zip(PRICES, bars.prices.T, strict=True):
         for row in np.flatnonzero(~(np.isfinite(value) & (value > 0))):
             found.setdefault(int(row), f"impossible bar: {name} {value[row]:g}")
@@ -186,7 +188,7 @@ def _differences(bars: RawBars, kept: int, row: int) -> str:
     return ", ".join(
         f"{name} {values[kept]:g} not {values[row]:g}"
         for name, values in columns.items()
-        if not np.isclose(values[kept], values[row], rtol=ROUNDING, atol=0, equal_nan=True)
+        if not np.isclose(values[kept], values[row], rtol=_ROUNDING, atol=0, equal_nan=True)
     )
 
 
@@ -194,7 +196,7 @@ def _without_volume(bars: RawBars, rest: NDArray[np.intp]) -> bool:
     """Say whether the source has no volumes, told from a file that has nothing but days without a trade."""
     if bars.volume is None or np.nansum(bars.volume[rest]):
         return bars.volume is None
-    moves = bars.prices[rest].max(axis=1) > bars.prices[rest].min(axis=1) * (1 + ROUNDING)
+    moves = bars.prices[rest].max(axis=1) > bars.prices[rest].min(axis=1) * (1 + _ROUNDING)
     return bars.instrument.kind == "index" or bool(moves.any())
 
 
@@ -210,8 +212,8 @@ def _stale(bars: RawBars, rest: NDArray[np.intp], no_volume: bool, previous_clos
     before = np.concatenate([[np.nan if previous_close is None else previous_close], close[:-1]])
     if not len(rest):
         return np.zeros(0, dtype=np.bool_)
-    flat = prices.max(axis=1) - prices.min(axis=1) <= ROUNDING * close
-    repeats = np.isclose(close, before, rtol=ROUNDING, atol=0)
+    flat = prices.max(axis=1) - prices.min(axis=1) <= _ROUNDING * close
+    repeats = np.isclose(close, before, rtol=_ROUNDING, atol=0)
     if no_volume or bars.volume is None:
         found: NDArray[np.bool_] = flat & repeats
         return found
@@ -293,3 +295,56 @@ def _limit(listing: Instrument, day: date, rules: MarketRules) -> float | None:
     if listing.listed_on is not None and listing.listed_on <= day and (day - listing.listed_on).days < 60:
         number = len(sessions(listing.venue, listing.listed_on, day))
     return rules.limit_fraction(listing.venue, listing.board, day, session_number=number, listed_on=listing.listed_on)
+
+
+def compare_stored(
+    file: str, kept: RawBars, stored: StoredBars
+) -> tuple[NDArray[np.intp], list[Reject], tuple[str, ...]]:
+    """Return the rows that are not stored yet, rejects of those stored with other values, and a note.
+
+    Another adj_close alone is no contradiction: each later dividend rescales it.
+
+    Parameters
+    ----------
+    file : str
+        For the message.
+    kept : RawBars
+        Kept bars, volumes in shares.
+    stored : StoredBars
+        What is there already; may be empty.
+
+    Raises
+    ------
+    RevisedSeries
+        More than half of at least three common bars have other prices: new rows of such a file would put a
+        break into the series.
+    """
+    here, there = stored.overlap(kept.starts_at)
+    new = np.setdiff1d(np.arange(len(kept)), there)
+    same = np.isclose(stored.prices[here], kept.prices[there], rtol=_ROUNDING, atol=0)
+    other_prices = ~same.all(axis=1)
+    volume = np.full(len(there), np.nan) if kept.volume is None else kept.volume[there]
+    with np.errstate(invalid="ignore"):
+        other_volume = np.abs(stored.volume[here] - volume) > 0.5 + _ROUNDING * np.abs(volume)
+    rejects = []
+    for i in np.flatnonzero(other_prices | other_volume):
+        differing = [
+            f"{name} {stored.prices[here[i], c]:g} stored, {kept.prices[there[i], c]:g} given"
+            for c, name in enumerate(PRICES)
+            if not same[i, c]
+        ]
+        if other_volume[i]:
+            differing.append(f"volume {stored.volume[here[i]]:.0f} stored, {volume[i]:.0f} given")
+        row = there[i]
+        excerpt = f"{kept.instrument.symbol},{kept.starts_at[row].astype('datetime64[s]')}"
+        rejects.append(Reject(int(kept.line[row]), "revised: " + "; ".join(differing), excerpt))
+    if len(here) >= 3 and other_prices.sum() * 2 > len(here):
+        first = next(r.reason for r in rejects if "volume" not in r.reason.split()[1])
+        example = f"{kept.session[there[other_prices][0]]}: {first.removeprefix('revised: ').split(';')[0]}"
+        raise RevisedSeries(file, kept.instrument.symbol, int(other_prices.sum()), len(here), example)
+    note: tuple[str, ...] = ()
+    if kept.adj_close is not None and len(here):
+        rescaled = np.abs(stored.adj_close[here] / kept.adj_close[there] - 1) > _ROUNDING
+        if rescaled.any():
+            note = (f"{rescaled.sum()} stored bars have another adj_close (a later dividend), kept as stored",)
+    return new, rejects, note

@@ -111,6 +111,29 @@ class Universe:
         return tuple(i for i in self.instruments.values() if i.issuer == issuer and i.tradable)
 
 
+def find_symbol(text: str, universe: Universe) -> str | None:
+    """Return the universe's symbol for a name as sources write it, or None.
+
+    ``688981.SH``, ``sh688981``, ``688981.XSHG`` and ``688981`` are ``688981.SS``; ``00981.HK`` and ``981.HK``
+    are ``0981.HK``; case does not matter. A bare code must fit one symbol only.
+    """
+    name = text.strip().upper()
+    known = {symbol.upper(): symbol for symbol in universe.instruments}
+    if name in known:
+        return known[name]
+    name = name.split(":")[-1]
+    if match := re.fullmatch(r"(SH|HK)\.?(\d{5,6})", name):
+        name = f"{match[2]}.{match[1]}"
+    code, _, market = name.partition(".")
+    market = {"SH": "SS", "XSHG": "SS", "SSE": "SS", "XHKG": "HK", "HKEX": "HK"}.get(market, market)
+    if market == "HK" or (not market and re.fullmatch(r"0\d{4}", code)):
+        code, market = code.lstrip("0").zfill(4), "HK"
+    if market:
+        return known.get(f"{code}.{market}")
+    fits = [symbol for upper, symbol in known.items() if upper == code or upper.split(".")[0] == code]
+    return fits[0] if len(fits) == 1 else None
+
+
 def _words(table: Mapping[str, Any], issuer: str, key: str) -> tuple[str, ...]:
     value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):

@@ -1,4 +1,4 @@
-"""The one module that opens DuckDB: a hardened connection, a sidecar lock, migrations, batches, checkpoints.
+"""The one module that opens DuckDB: a hardened connection, a sidecar lock, transactions, checkpoints.
 
 Why so careful: DuckDB's own lock is a POSIX lock that any ``open().close()`` of the file inside the writing
 process drops; creation is not atomic; errors while closing are swallowed; and a shared file may carry views or
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -29,18 +29,12 @@ from chipwire.data.errors import (
 )
 from chipwire.data.lock import SidecarLock
 from chipwire.data.warehouse_files import creating, log_of, memory_wanted, spill, sweep, usable
+from chipwire.data.warehouse_tables import Params, Tables
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Params = Sequence[object] | Mapping[str, object]
-"""Values of a statement's parameters, by position or by name."""
-
-_NOT_DIGESTED = frozenset({"digest", "migration"})
-_ORDER = "order_in_call"
-_COLUMNS = "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
-_KEYS = "SELECT table_name, constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
 _UNREADABLE = re.compile(r"could not read|corrupt", re.IGNORECASE)
 
 
@@ -49,10 +43,11 @@ def load_sql(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-class Warehouse:
+class Warehouse(Tables):
     """One DuckDB file with chipwire's tables, opened for reading or for writing.
 
-    Use `Warehouse.open`. Timestamps are UTC without a zone throughout.
+    Use `Warehouse.open`. Timestamps are UTC without a zone throughout. How rows, batches and digests get into the
+    tables is in `Tables`; here is how a statement reaches the file.
 
     Attributes
     ----------
@@ -63,12 +58,11 @@ class Warehouse:
     """
 
     def __init__(self, path: Path, connection: Any, lock: SidecarLock, *, writable: bool) -> None:
+        super().__init__()
         self.path = path
         self.writable = writable
         self._connection = connection
         self._lock = lock
-        self._touched: set[str] = set()
-        self._layouts: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
         self._depth = 0
 
     @classmethod
@@ -155,11 +149,6 @@ class Warehouse:
         with self._named(tables), self._guarded():
             return self._execute(sql, params).fetchall()  # type: ignore[no-any-return]
 
-    def value(self, sql: str, params: Params = (), **tables: Any) -> Any:
-        """Return the first column of the first row, or None when there is no row."""
-        rows = self.rows(sql, params, **tables)
-        return rows[0][0] if rows else None
-
     def frame(self, sql: str, params: Params = (), **tables: Any) -> pd.DataFrame:
         """Run one statement and return a pandas frame."""
         with self._named(tables), self._guarded():
@@ -220,83 +209,16 @@ class Warehouse:
             row = self._execute(sql, params).fetchone()
         return int(row[0]) if row else 0
 
-    def insert(self, table: str, rows: pa.Table | pd.DataFrame) -> int:
-        """Append rows whose key is not there yet and return how many were added.
-
-        `rows` has columns by name; columns it lacks stay NULL. Where two rows of one call share a key, the first
-        stays.
-        """
-        given: Any = rows
-        is_arrow = hasattr(given, "column_names")
-        columns, names = self._named_columns(table, given)
-        order = list(range(len(given)))
-        numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
-        key = ", ".join(f'"{name}"' for name in self._layout(table)[1] if name in names) or _ORDER
-        self.touch(table)
-        # DuckDB reads `incoming` on all threads: which of two rows came first has to be said.
-        sql = (
-            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608 - from the catalog
-            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1 ON CONFLICT DO NOTHING"
-        )
-        return self.run(sql, incoming=numbered)
-
-    def append(self, table: str, rows: pa.Table | pd.DataFrame) -> int:
-        """Append rows as `insert` does, but of which the caller knows that every key is new: half the work.
-
-        Raises
-        ------
-        duckdb.ConstraintException
-            The caller was mistaken; nothing of the open transaction stays.
-        """
-        columns, _ = self._named_columns(table, rows)
-        self.touch(table)
-        sql = f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming'  # noqa: S608 - from the catalog
-        return self.run(sql, incoming=rows)
-
-    def _named_columns(self, table: str, rows: Any) -> tuple[str, list[str]]:
-        """Return the columns of `rows` as SQL and by name. The names are the catalog's own, never from input."""
-        names = list(rows.column_names if hasattr(rows, "column_names") else rows.columns)
-        known = self._layout(table)[0]
-        if not known or not set(names) <= known:
-            raise ValueError(f"no such columns in {table}: {sorted(set(names) - known)}")
-        return ", ".join(f'"{name}"' for name in names), names
-
-    def _layout(self, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return a table's columns and its key; no table changes while a warehouse is open."""
-        if not self._layouts:
-            keys = dict(self.rows(_KEYS))
-            self._layouts = {
-                name: (frozenset(columns), tuple(keys.get(name, ()))) for name, columns in self.rows(_COLUMNS)
-            }
-        return self._layouts.get(table, (frozenset(), ()))
-
-    def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
-        """Open a batch inside the current transaction and return its number; close it with `end_batch`."""
-        number = int(self.value("SELECT coalesce(max(batch_id), 0) + 1 FROM batch"))
-        self.touch("batch")
-        self.run("INSERT INTO batch VALUES (?, ?, ?, ?, 0)", [number, command, source, rows_read])
-        return number
-
-    def end_batch(self, number: int, rows_read: int, rows_added: int) -> None:
-        """Write what a batch came to."""
-        self.run(
-            "UPDATE batch SET rows_read = ?, rows_added = ? WHERE batch_id = ?",
-            [rows_read, rows_added, number],
-        )
-
     def acknowledge(self) -> int:
         """Note the last committed batch beside the file, so that a file that lost it is noticed; return it."""
         last = self._last_batch()
         self._lock.acknowledge(last)
         return last
 
-    def touch(self, *tables: str) -> None:
-        """Say that `run` changes these tables: their digests are dropped with that transaction, and made at close.
-
-        A process killed between the two leaves tables without a digest, not with one that accuses them.
-        """
-        self._touched.update(tables)
-        self.run("DELETE FROM digest WHERE list_contains(?, name)", [list(tables)])
+    def _check_length(self) -> None:
+        acknowledged = self._lock.acknowledged()
+        if acknowledged > (found := self._last_batch()):
+            raise WarehouseShorter(self.path, acknowledged, found)
 
     def checkpoint(self) -> None:
         """Move the log into the file and look at the result.
@@ -317,46 +239,12 @@ class Warehouse:
         """Renew digests, checkpoint, close, and let go of the lock; after a failure only the last two."""
         try:
             if self.writable and not failed:
-                self._store_digests()
+                self._store_digests(duckdb.__version__)
                 self.acknowledge()
                 self.checkpoint()
         finally:
             self._connection.close()
             self._lock.release()
-
-    # --- checks ------------------------------------------------------------------------------------------
-
-    def table_names(self) -> list[str]:
-        """Return the names of chipwire's own tables, sorted."""
-        return [row[0] for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")]
-
-    def table_digest(self, table: str) -> tuple[int, str]:
-        """Read every value of a table and return its row count and an order-free digest."""
-        if table not in self.table_names():
-            raise ValueError(f"no such table: {table}")
-        return self._digest(table)
-
-    def _digest(self, table: str) -> tuple[int, str]:
-        sql = f'SELECT count(*), coalesce(bit_xor(hash(t)), 0)::VARCHAR FROM "{table}" AS t'  # noqa: S608 - checked
-        count, value = self.rows(sql)[0]
-        return int(count), str(value)
-
-    def _store_digests(self) -> None:
-        digested = {row[0] for row in self.rows("SELECT name FROM digest")}
-        undigested = set(self.table_names()) - digested
-        with self.transaction():
-            for table in sorted((self._touched | undigested) - _NOT_DIGESTED):
-                values = [table, *self._digest(table), duckdb.__version__]
-                self.run("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", values)
-        self._touched.clear()
-
-    def _last_batch(self) -> int:
-        return int(self.value("SELECT coalesce(max(batch_id), 0) FROM batch"))
-
-    def _check_length(self) -> None:
-        acknowledged = self._lock.acknowledged()
-        if acknowledged > (found := self._last_batch()):
-            raise WarehouseShorter(self.path, acknowledged, found)
 
     # --- plumbing ----------------------------------------------------------------------------------------
 

@@ -61,6 +61,12 @@ class VenueFacts:
         """Whether shares bought at one auction may be locked at another of the same session."""
         return len(self.place.days) < len(self.place.session) and bool(self.share_lock.any())
 
+    @property
+    def lots_grow(self) -> bool:
+        """Whether a holding of whole lots may be none any more on a later day of the run."""
+        step = self.buy_step[self.place.first :]
+        return bool(np.any(step[:-1] % step[1:] != 0.0))
+
 
 def venue_facts(
     market: Market, place: VenueMarket, rows: slice, fill: str, fee_table: FeeTable, market_rules: MarketRules

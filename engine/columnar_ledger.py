@@ -15,15 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.errors import BadTarget
 from chipwire.engine import costs, rules
-from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionBook, settle
 from chipwire.engine.columnar_cash import afford
 from chipwire.engine.columnar_facts import VenueFacts
 from chipwire.engine.columnar_margin import Accounts, cut_to_margin, fill_in_full
 from chipwire.engine.columnar_plan import AUCTION, BEGIN, DAY, DECIDE, Event, Plan
-from chipwire.engine.columnar_ports import Decision, Observer, TargetSource, Terms, Weights
+from chipwire.engine.columnar_ports import Decision, Observer, TargetSource, Terms, check_weights
 from chipwire.engine.columnar_rules import PreparedRules, any_row, cap_orders, order_plain
 from chipwire.engine.market import Action, Floats
 from chipwire.engine.records import Fill
@@ -66,7 +64,7 @@ class BlockLedger:
         # Shares bought in the session, where a later auction of it may find them locked.
         self._bought = [np.zeros_like(self._own[i]) if facts.locks else None for i, facts in enumerate(plan.facts)]
         # Whether a holding may be no multiple of its lot.
-        self._odd = [_lots_grow(facts) for facts in plan.facts]
+        self._odd = [facts.lots_grow for facts in plan.facts]
         self._no_reason: list[Codes] = [np.zeros(own.shape, dtype=np.int8) for own in self._own]  # never written to
         self._now: Event | None = None
         self._equity_now: Floats | None = None
@@ -141,9 +139,9 @@ class BlockLedger:
         lowest = np.minimum.reduce(weights, axis=None)  # NaN where a weight is
         whole = bool(lowest >= 0.0)
         gross = rules.sum_rows(weights if whole else np.abs(weights))
-        if not np.maximum.reduce(gross) <= self._least_leverage:
-            self._check(event, weights, targets.name)
         facts, prepared, held = self._plan.facts[event.venue], self._rules[event.venue], self._own[event.venue]
+        if not np.maximum.reduce(gross) <= self._least_leverage:
+            check_weights(weights, self._terms.leverage, facts.place.instruments, targets.name, event.at)
         equity, session = self.equity(), event.session
         plain = not (self._short or self._odd[event.venue]) and (whole or not np.count_nonzero(weights < 0.0))
         if plain:
@@ -159,26 +157,6 @@ class BlockLedger:
         if self._observer is not None:
             self._observer.decided(event, Decision(weights, wanted, order, sent), held)
         self._pending[event.venue] = _Orders(sent, plain) if np.count_nonzero(sent) else None
-
-    def _check(self, event: Event, weights: Weights, name: str) -> None:
-        """Refuse weights that are infinite or sum to more than the leverage."""
-        limit = np.multiply(self._terms.leverage, 1 + 1e-9)
-        gross = rules.sum_rows(np.nan_to_num(np.abs(weights), nan=0.0, posinf=np.inf))
-        over = np.flatnonzero(~(gross <= limit))
-        if len(over):
-            lane = int(over[0])
-            allowed = float(np.broadcast_to(self._terms.leverage, gross.shape)[lane])
-            what = f"configuration {lane + 1}: " if len(gross) > 1 else ""
-            if np.isinf(gross[lane]):
-                symbols = [i.symbol for i in self._plan.facts[event.venue].place.instruments]
-                column = int(np.flatnonzero(np.isinf(weights[:, lane]))[0])
-                detail = f"{what}weight {weights[column, lane]} of {symbols[column]} is not a finite number"
-            else:
-                detail = (
-                    f"{what}the weights' absolute sum {gross[lane]:.6g} is above the leverage {allowed:g}; "
-                    "lower them or give --leverage"
-                )
-            raise BadTarget(name, utc(event.at), detail)
 
     def _above_band(self, event: Event, order: Floats, wanted: Floats, held: Floats, equity: Floats) -> Floats:
         """Drop orders below the band, unless they close the position."""
@@ -404,9 +382,3 @@ def _naked(facts: VenueFacts, session: int, order: Floats, held: Floats) -> Flag
     """Return which sales would open or add to a short that the venue forbids."""
     naked: Flags = ~facts.short_allowed[session][:, None] & (order < 0.0) & (held + order < 0.0)
     return naked
-
-
-def _lots_grow(facts: VenueFacts) -> bool:
-    """Say whether a holding of whole lots may be none any more on a later day of the run."""
-    step = facts.buy_step[facts.place.first :]
-    return bool(np.any(step[:-1] % step[1:] != 0.0))

@@ -9,6 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.errors import BadTarget
+from chipwire.data.universe import Instrument
+from chipwire.engine import rules
+from chipwire.engine.account import utc
 from chipwire.engine.auction import AuctionTerms
 from chipwire.engine.columnar_plan import Event
 from chipwire.engine.market import Floats
@@ -145,3 +149,43 @@ class Terms:
 
 def _one_or_all(values: list[float]) -> float | Floats:
     return float(values[0]) if len(set(values)) == 1 else np.array(values, dtype=np.float64)
+
+
+def check_weights(
+    weights: Weights, leverage: float | Floats, instruments: Sequence[Instrument], name: str, moment: np.datetime64
+) -> None:
+    """Refuse weights that are infinite or sum to more than the leverage.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (the venue's instruments, configurations)
+        NaN counts as 0.
+    leverage : float or ndarray, shape (configurations,)
+    instruments : sequence of Instrument
+        The venue's.
+    name : str
+        Of the strategy.
+    moment : datetime64
+        Of the decision, UTC.
+
+    Raises
+    ------
+    BadTarget
+        Names the first such configuration.
+    """
+    gross = rules.sum_rows(np.nan_to_num(np.abs(weights), nan=0.0, posinf=np.inf))
+    over = np.flatnonzero(~(gross <= np.multiply(leverage, 1 + 1e-9)))
+    if not len(over):
+        return
+    lane = int(over[0])
+    what = f"configuration {lane + 1}: " if len(gross) > 1 else ""
+    if np.isinf(gross[lane]):
+        column = int(np.flatnonzero(np.isinf(weights[:, lane]))[0])
+        detail = f"{what}weight {weights[column, lane]} of {instruments[column].symbol} is not a finite number"
+    else:
+        allowed = float(np.broadcast_to(leverage, gross.shape)[lane])
+        detail = (
+            f"{what}the weights' absolute sum {gross[lane]:.6g} is above the leverage {allowed:g}; "
+            "lower them or give --leverage"
+        )
+    raise BadTarget(name, utc(moment), detail)

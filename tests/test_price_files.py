@@ -14,7 +14,7 @@ from chipwire.data.errors import (
     UnreadableInput,
     WrongInstrument,
 )
-from chipwire.data.price_files import find_symbol, parse_floats, parse_stamps, read_prices, symbol_of_file
+from chipwire.data.price_files import parse_floats, parse_stamps, read_prices, symbol_of_file
 from chipwire.data.tables import read_table, table_files
 from chipwire.data.universe import load_universe
 
@@ -163,29 +163,6 @@ def test_a_file_of_unknown_name_asks_for_the_instrument(tmp_path):
     assert read(tmp_path, "NVDIA.csv", HEAD + DAYS, instrument="nvda").bars[0].instrument.symbol == "NVDA"
     with pytest.raises(UnknownName, match="unknown instrument 'NVDAA'; did you mean 'NVDA'"):
         read(tmp_path, "x.csv", HEAD + DAYS, instrument="NVDAA")
-
-
-@pytest.mark.parametrize(
-    ("text", "symbol"),
-    [
-        ("688981", "688981.SS"),
-        ("688981.SH", "688981.SS"),
-        ("sh.688981", "688981.SS"),
-        ("SH688981", "688981.SS"),
-        ("688981.XSHG", "688981.SS"),
-        ("00700.HK", "0700.HK"),
-        ("700.hk", "0700.HK"),
-        ("HK00700", "0700.HK"),
-        ("NASDAQ:NVDA", "NVDA"),
-        ("nvda", "NVDA"),
-        ("ASML", "ASML"),
-        ("600000", None),
-        ("688981.SZ", None),
-        ("", None),
-    ],
-)
-def test_symbols_as_sources_write_them(text, symbol):
-    assert find_symbol(text, UNIVERSE) == symbol
 
 
 @pytest.mark.parametrize(

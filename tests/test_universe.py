@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chipwire.data.errors import InputError, UnknownName
-from chipwire.data.universe import LISTING_COLUMNS, Universe, load_universe
+from chipwire.data.universe import LISTING_COLUMNS, Universe, find_symbol, load_universe
 from chipwire.signals.linking import Linker
 
 HEADER = ",".join(LISTING_COLUMNS)
@@ -158,3 +158,26 @@ def test_a_file_in_another_encoding_or_a_folder_in_its_place_is_one_clear_line(t
     (other / "universe.toml").mkdir(parents=True)
     with pytest.raises(InputError, match="cannot be read"):
         load_universe(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("688981", "688981.SS"),
+        ("688981.SH", "688981.SS"),
+        ("sh.688981", "688981.SS"),
+        ("SH688981", "688981.SS"),
+        ("688981.XSHG", "688981.SS"),
+        ("00700.HK", "0700.HK"),
+        ("700.hk", "0700.HK"),
+        ("HK00700", "0700.HK"),
+        ("NASDAQ:NVDA", "NVDA"),
+        ("nvda", "NVDA"),
+        ("ASML", "ASML"),
+        ("600000", None),
+        ("688981.SZ", None),
+        ("", None),
+    ],
+)
+def test_symbols_as_sources_write_them(universe: Universe, text: str, symbol: str | None) -> None:
+    assert find_symbol(text, universe) == symbol
