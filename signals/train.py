@@ -29,7 +29,7 @@ from chipwire.data.universe import load_universe
 from chipwire.signals import train_data
 from chipwire.signals.gloss import FILE, Gloss, load_gloss
 from chipwire.signals.models import load_model
-from chipwire.signals.onnx_model import FORMAT, OnnxModel, feed_of
+from chipwire.signals.onnx_model import FORMAT, OnnxModel
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import (
@@ -48,9 +48,9 @@ from chipwire.signals.train_eval import fit_temperature
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
 from chipwire.signals.train_headlines import NEWEST, load_headlines
-from chipwire.signals.train_loop import Recipe, fit, teacher_of
-from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, build_network, load_tokenizer
-from chipwire.signals.train_second import second_opinions
+from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
+from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
+from chipwire.signals.train_second import FOLDS, second_opinions
 
 BASE: Final = {
     "name": "sentence-transformers/all-MiniLM-L6-v2",
@@ -66,7 +66,7 @@ PUBLIC: Final = (
 )
 """Data sets with the day after which they hold nothing: their publication, or the end of its year."""
 
-KNOWN_SHARE: Final = 0.4
+KNOWN_SHARE: Final = 0.5
 """`Recipe.known_share` of a training that goes on from earlier weights."""
 
 SECOND_SEEDS: Final = (5, 6)
@@ -145,17 +145,17 @@ def epoch_texts(
     data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator
 ) -> list[Text]:
     """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
-    known, fresh = [], list(data.public["train"])
+    drawn, whole = [], list(data.public["train"])
     if not recipe.public_only:
-        known += data.headlines * recipe.own_repeats
+        drawn += data.headlines * recipe.own_repeats
         grown = [
             text
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        fresh += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
+        whole += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
     if recipe.known_share < 1:
-        known = [text for text in known if rng.random() < recipe.known_share]
+        drawn = [text for text in drawn if rng.random() < recipe.known_share]
     return [
         glossed(
             masked(text, int(rng.integers(len(text.targets))))
@@ -163,7 +163,7 @@ def epoch_texts(
             else text,
             gloss,
         )
-        for text in (*known, *fresh)
+        for text in (*drawn, *whole)
     ]
 
 
@@ -180,6 +180,9 @@ def _go_on(network: Any, start: Path) -> None:
 
 def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
     """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`."""
+    import torch
+
+    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
     network = build_network(base)
@@ -231,9 +234,7 @@ def export(
 
 def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
     for start in range(0, len(texts), 32):
-        part = texts[start : start + 32]
-        encodings = tokenizer.encode_batch([text.text for text in part])
-        yield feed_of(encodings, [[target.spans for target in text.targets] for text in part])
+        yield feed(tokenizer, texts[start : start + 32])
 
 
 def temperatures(model: OnnxModel, texts: Sequence[Text]) -> dict[str, float]:
@@ -284,7 +285,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "5",
+        "version": "6",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -297,6 +298,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
         "public_data": [dict(item) for item in PUBLIC],
         "counts": data.counts,
         "recipe": asdict(recipe),
+        "second_opinion": None if recipe.public_only else {"share": SECOND, "folds": FOLDS, "seeds": SECOND_SEEDS},
         "seed": seed,
         "selftest": [
             {"headline": text, "target": name, "label": label}
@@ -333,7 +335,6 @@ def build(
     import torch
 
     torch.set_num_threads(2)
-    torch.manual_seed(seed)
     gloss = load_gloss(gloss_file.parent)
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
@@ -362,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
     parser.add_argument(
-        "--public-only", action="store_true", help="leave our own headlines out: the baseline of the evaluation"
+        "--public-only", action="store_true", help="the baseline of the evaluation: public labels alone, as they are"
     )
     options = parser.parse_args(arguments)
     try:

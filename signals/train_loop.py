@@ -40,10 +40,10 @@ class Recipe:
     own_repeats, frame_repeats : int
         How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
     known_share : float
-        Share of the texts that an epoch draws of those which earlier weights have seen (`train_headlines.NEWEST` are
-        the others), for a training that goes on from such; the embedded model was made with 0.4.
+        Share of the older headlines (all but `train_headlines.NEWEST`) that an epoch draws, for a training that goes
+        on from earlier weights; rows, public sets and frames are read whole. The embedded model was made with 0.5.
     public_only : bool
-        Whether our own headlines and frames are left out.
+        Whether our own headlines and frames are left out, and public labels taken as they are.
     """
 
     epochs: int = 5
@@ -194,9 +194,9 @@ def teacher_of(base: Path, texts: Sequence[Text]) -> dict[str, NDArray[np.float3
     found: dict[str, NDArray[np.float32]] = {}
     for start in range(0, len(texts), 64):
         part = texts[start : start + 64]
-        feed = feed_of(tokenizer.encode_batch([text.text for text in part]), [[] for _ in part])
-        mask = torch.from_numpy(feed["attention_mask"])[: len(part)]
-        ids = torch.from_numpy(feed["input_ids"])[: len(part)]
+        arrays = feed_of(tokenizer.encode_batch([text.text for text in part]), [[] for _ in part])
+        mask = torch.from_numpy(arrays["attention_mask"])[: len(part)]
+        ids = torch.from_numpy(arrays["input_ids"])[: len(part)]
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         pooled = torch.nn.functional.normalize((hidden * mask.unsqueeze(-1)).sum(1), dim=1).numpy()

@@ -22,7 +22,7 @@ from chipwire.signals.train_network import build_network, load_tokenizer
 
 FOLDS: Final = 4
 
-READING: Final = Recipe(epochs=3, batch_size=32, rate=2e-4, rounded_share=0.0, public_only=True)
+READING: Final = Recipe(epochs=3, batch_size=32, rate=2e-4, rounded_share=0.0)
 """How the networks that judge are trained: few passes, so that no wrong label is known by heart."""
 
 
@@ -41,7 +41,7 @@ def second_opinions(base: Path, texts: Sequence[Text], seeds: Sequence[int]) -> 
     texts : sequence of Text
         English, with labelled targets.
     seeds : sequence of int
-        Of the order, of dropout and of masking.
+        Of the heads' first weights, the order, dropout and masking.
 
     Returns
     -------
