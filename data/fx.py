@@ -138,6 +138,8 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], list[Reje
     pairs, unknown = fx_columns(table.names), _unknown(table.names)
     if unknown and not pairs:
         raise UnreadableInput(table.file, "; ".join(reject.reason for reject in unknown))
+    if not table.rows_read:
+        raise UnreadableInput(table.file, "has a header and no rows")
     if day_column is None or not pairs or not len(table.lines):
         raise UnreadableInput(table.file, "needs a date column, columns such as USDCNY or EURUSD, and rows")
     stamps = parse_stamps(table.columns[day_column])

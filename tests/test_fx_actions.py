@@ -68,6 +68,11 @@ def test_a_file_of_such_columns_only_is_refused_by_their_names(warehouse, tmp_pa
     assert warehouse.value("SELECT count(*) FROM fx_rate") == 0
 
 
+def test_a_header_without_rows_is_told_as_such(warehouse, tmp_path):
+    path = put(tmp_path, "fx.csv", "date,USDCNY\n")
+    assert ingest_fx(warehouse, [path]).refused == (f"{path}: has a header and no rows",)
+
+
 def test_the_currencies_are_those_of_list_one():
     # SIX Group's list of 2026-01-01 has 178 codes, XTS (tests) and XXX (none) among them.
     assert len(ISO_4217) == 178 - 2
