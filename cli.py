@@ -113,6 +113,10 @@ def ingest_news_command(
         )  # fmt: skip
     if done.files:
         _say_news(app, done)
+    for path, reason in (*done.skipped, *done.passed_over):
+        app.detail(f"{path}: skipped: {reason}")
+    if done.skipped:
+        app.say(f"{_count(len(done.skipped), 'file')} skipped, of no known kind; 'chipwire rejects' lists them")
     _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject)
 
 
@@ -365,8 +369,6 @@ def _say_news(app: App, done: NewsSummary) -> None:
             f"{file.path}: {file.rows_read:,} read, {file.added:,} added, {file.duplicates:,} repeated, "
             f"{file.rejected:,} rejected"
         )
-    for path, reason in done.skipped:
-        app.detail(f"{path}: skipped: {reason}")
     languages = ", ".join(f"{name} {count:,}" for name, count in done.by_language.items())
     app.say(
         f"{_count(done.rows_read, 'row')} read from {_count(len(done.files), 'file')}: "
@@ -379,8 +381,6 @@ def _say_news(app: App, done: NewsSummary) -> None:
         app.say(f"{done.newly_dated:,} headlines that had no date are dated now")
     if done.undated:
         app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
-    if done.skipped:
-        app.say(f"{len(done.skipped):,} files skipped, of no known kind ('chipwire -v ingest ...' names them)")
 
 
 def _count(number: int, what: str) -> str:

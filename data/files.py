@@ -60,23 +60,39 @@ class Found:
     problem : str or None
         Why it cannot be read, when that is known already.
     skipped : bool
-        Whether `problem` is only that a folder's file is of no known kind.
+        Whether `problem` is only that a folder's file is hidden or of no known kind.
+    hidden : bool
+        Whether it is skipped as hidden, as hidden folders are: nobody asked for it.
     """
 
     path: str
     problem: str | None = None
     skipped: bool = False
+    hidden: bool = False
 
 
 def discover(paths: Sequence[str | Path]) -> Iterator[Found]:
-    """Yield the files that `paths` stand for, each once: files, folders (recursive, sorted), globs, '-'."""
+    """Yield the files that `paths` stand for, each once: files, folders (recursive, sorted), globs, '-'.
+
+    Those skipped come last: a file that a folder skips is read where it is also named.
+    """
     seen: set[str] = set()
+    skipped: list[Found] = []
     for path in map(str, paths):
         for found in _expand(path):
-            real = found.path if found.path == STDIN else os.path.realpath(found.path)
-            if real not in seen:
+            if found.skipped:
+                skipped.append(found)
+            elif (real := _real(found.path)) not in seen:
                 seen.add(real)
                 yield found
+    for found in skipped:
+        if (real := _real(found.path)) not in seen:
+            seen.add(real)
+            yield found
+
+
+def _real(path: str) -> str:
+    return path if path == STDIN else os.path.realpath(path)
 
 
 def _expand(path: str) -> Iterator[Found]:
@@ -107,10 +123,14 @@ def _walk(folder: str) -> Iterator[Found]:
         for name in sorted(names):
             path = str(Path(root, name))
             if name.startswith("."):
-                yield Found(path, "hidden file", skipped=True)
+                yield Found(path, "hidden file", skipped=True, hidden=True)
             elif suffix_kind(name) is None:
                 known = ", ".join(_SUFFIX_KINDS)
-                yield Found(path, f"not a known kind of file ({known}, or one of these with .gz)", skipped=True)
+                reason = (
+                    f"not a known kind of file ({known}, or one of these with .gz); save it as one of these, or name "
+                    "the file itself to have its content decide"
+                )
+                yield Found(path, reason, skipped=True)
             else:
                 yield Found(path)
     yield from problems

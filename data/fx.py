@@ -6,7 +6,7 @@ A rate is known once its day has ended in UTC: fixings are struck during the day
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,6 +21,17 @@ from chipwire.data.warehouse import Warehouse
 
 BASE = "USD"
 _PAIR = re.compile(r"([A-Z]{3})[/_ ]?([A-Z]{3})(?:=X)?")
+# List one of ISO 4217 as of 2026 (SIX Group, the maintenance agency), without its codes for tests and for no currency.
+_LIST_ONE = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF
+    CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD
+    HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD
+    MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN
+    PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD
+    TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD
+    XPF XPT XSU XUA YER ZAR ZMW ZWG
+"""
+ISO_4217 = frozenset(_LIST_ONE.split())
 _LARGEST_MOVE = 0.10
 # Pegged since 1983, inside 7.75-7.85 since 2005: a day's move of 2 % is an error, not a market.
 _PEGGED = {"HKD": 0.02}
@@ -64,12 +75,28 @@ def fx_columns(names: Sequence[str]) -> dict[str, tuple[int, bool]]:
     ``EURUSD=X``. Empty when the table has none.
     """
     found: dict[str, tuple[int, bool]] = {}
+    for i, currency, inverse in _pairs(names):
+        if currency in ISO_4217:
+            found.setdefault(currency, (i, inverse))
+    return found
+
+
+def _pairs(names: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
+    """Yield column, currency and whether the rate is inverse of what is written as a pair with USD."""
     for i, name in enumerate(names):
         match = _PAIR.fullmatch(name.strip().upper())
         if match and BASE in match.groups() and match[1] != match[2]:
             inverse = match[2] == BASE
-            found.setdefault(match[1] if inverse else match[2], (i, inverse))
-    return found
+            yield i, match[1] if inverse else match[2], inverse
+
+
+def _unknown(names: Sequence[str]) -> list[Reject]:
+    """Return a reject for each pair whose currency does not exist; the file as a whole is where a column is."""
+    return [
+        Reject(0, f"column '{names[i]}' is not taken: {currency} is no active code of ISO 4217; correct the header")
+        for i, currency, _ in _pairs(names)
+        if currency not in ISO_4217
+    ]
 
 
 def ingest_fx(warehouse: Warehouse, paths: Sequence[str]) -> FxSummary:
@@ -104,11 +131,15 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], list[Reje
     Raises
     ------
     UnreadableInput
-        No date column, no pair with USD, or no rows.
+        No date column, no pair with USD or only such of unknown currencies, or no rows.
     """
     names = [name.lower() for name in table.names]
     day_column = next((i for i, n in enumerate(names) if n in ("date", "日期", "day", "time_period", "")), None)
-    pairs = fx_columns(table.names)
+    pairs, unknown = fx_columns(table.names), _unknown(table.names)
+    if unknown and not pairs:
+        raise UnreadableInput(table.file, "; ".join(reject.reason for reject in unknown))
+    if not table.rows_read:
+        raise UnreadableInput(table.file, "has a header and no rows")
     if day_column is None or not pairs or not len(table.lines):
         raise UnreadableInput(table.file, "needs a date column, columns such as USDCNY or EURUSD, and rows")
     stamps = parse_stamps(table.columns[day_column])
@@ -119,7 +150,7 @@ def store_fx(warehouse: Warehouse, table: Table) -> tuple[list[FxRow], list[Reje
     rows: list[FxRow] = []
     with warehouse.transaction():
         batch = warehouse.new_batch("ingest fx", storable(table.file), table.rows_read)
-        rejects = [*table.rejects, *undated]
+        rejects = [*unknown, *table.rejects, *undated]
         for currency, (column, inverse) in pairs.items():
             cells = table.columns[column][dated]
             row, wrong = _store_currency(warehouse, batch, table, currency, (days, cells, dated), inverse=inverse)

@@ -25,6 +25,7 @@ from chipwire.data.readers import Chunk, read_csv, read_json, read_jsonl, read_p
 from chipwire.data.tables import Reject
 from chipwire.data.text import excerpt
 from chipwire.data.warehouse import Warehouse
+from chipwire.data.warehouse_files import is_of
 
 BATCH_ROWS = 100_000
 BATCH_CHARACTERS = 32_000_000
@@ -55,7 +56,9 @@ class NewsSummary:
     files : tuple of NewsFile
         The files that could be read, in order.
     skipped : tuple of (path, reason)
-        Files of a folder that are of no known kind.
+        Files of a folder that are of no known kind; each is a reject of line 0.
+    passed_over : tuple of (path, reason)
+        Files of a folder that nobody means: hidden ones, the warehouse and what lies beside it.
     unreadable : tuple of (path, reason)
         Files that could not be used, or not to their end.
     by_language : mapping of str to int
@@ -68,6 +71,7 @@ class NewsSummary:
 
     files: tuple[NewsFile, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     by_language: Mapping[str, int] = field(default_factory=dict)
     tickers_added: int = 0
@@ -186,6 +190,7 @@ class _Ingest:
         on_progress: Callable[[NewsProgress], None] | None,
     ) -> None:
         self._store = HeadlineStore(warehouse)
+        self._own = warehouse.path
         self._column_map = column_map
         self._zone = zone
         self._given = given
@@ -213,11 +218,13 @@ class _Ingest:
 
     def _run(self, found: Sequence[Found]) -> NewsSummary:
         sizes = [_size(item) for item in found]
-        skipped = tuple((_shown(item.path), item.problem or "") for item in found if item.skipped)
+        skipped: list[tuple[str, str]] = []
+        passed_over: list[tuple[str, str]] = []
         unreadable: list[tuple[str, str]] = []
         done = 0
         for item, size in zip(found, sizes, strict=True):
-            if item.skipped:
+            if item.skipped and (item.hidden or is_of(self._own, Path(item.path))):
+                passed_over.append((_shown(item.path), item.problem or ""))
                 continue
             self._files.append(_shown(item.path))
             try:
@@ -226,11 +233,11 @@ class _Ingest:
                 self._read_file(item.path, done, sum(sizes))
             except InputError as error:
                 reason = error.reason if isinstance(error, UnreadableInput) else str(error)
-                unreadable.append((self._files[-1], reason))
+                (skipped if item.skipped else unreadable).append((self._files[-1], reason))
                 self._note_unreadable(reason)
             done += size
         self._flush()
-        return self._summary(skipped, tuple(unreadable))
+        return self._summary(tuple(skipped), tuple(passed_over), tuple(unreadable))
 
     def _read_file(self, path: str, done: int, total: int) -> None:
         with closing(ByteSource(path)) as source:
@@ -239,6 +246,7 @@ class _Ingest:
                 self._read_article(source)
                 return
             reader: RowReader | None = None
+            before = self._rows
             for chunk in self._chunks(source, kind):
                 if reader is None and chunk.lines:
                     profile = self._profile(path, chunk.names)
@@ -248,6 +256,9 @@ class _Ingest:
                 self._take(rows)
                 if self._on_progress:
                     self._on_progress(NewsProgress(_shown(path), done + source.position(), total, self._rows))
+            # A feed or a list of objects may well have nothing new; a table with a header was meant to hold rows.
+            if self._rows == before and kind in ("csv", "text", "parquet"):
+                raise UnreadableInput(path, "has a header and no rows")
 
     def _look_ahead(self, path: str, kind: str, first: Chunk) -> Iterator[Chunk]:
         """Yield the first rows, and where more are asked for the whole file, if it can be read twice.
@@ -318,8 +329,13 @@ class _Ingest:
         self._tickers += outcome.tickers_added
         self._first_reject = self._first_reject or outcome.first_reject
 
-    def _summary(self, skipped: tuple[tuple[str, str], ...], unreadable: tuple[tuple[str, str], ...]) -> NewsSummary:
-        failed = {path for path, _ in unreadable}
+    def _summary(
+        self,
+        skipped: tuple[tuple[str, str], ...],
+        passed_over: tuple[tuple[str, str], ...],
+        unreadable: tuple[tuple[str, str], ...],
+    ) -> NewsSummary:
+        failed = {path for path, _ in (*skipped, *unreadable)}
         files = tuple(
             NewsFile(
                 path,
@@ -332,7 +348,7 @@ class _Ingest:
             if path not in failed or self._counts[index, "read"]
         )
         languages = dict(sorted(self._languages.items(), key=lambda item: (-item[1], item[0])))
-        return NewsSummary(files, skipped, unreadable, languages, self._tickers, self._first_reject)
+        return NewsSummary(files, skipped, passed_over, unreadable, languages, self._tickers, self._first_reject)
 
 
 def _has_header(source: ByteSource) -> bool:

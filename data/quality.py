@@ -1,9 +1,10 @@
 """Bars against the venue's calendar and rules and against stored bars: what is kept out, flagged or missing.
 
 Kept out and rejected with their line: impossible bars, bars of days or hours on which the venue was closed, a
-second bar of the same moment with other values. Kept out and counted: stale bars (no volume, one price or the
-close before, which sources write on half-days and in halts) and exact repeats. Kept and flagged: moves beyond
-the day's limit. Stored bars stay as they are: other values for them are rejects.
+second bar of the same moment with other values, a newest bar more than a year after all others. Kept out and
+counted: stale bars (no volume, one price or the close before, which sources write on half-days and in halts) and
+exact repeats. Kept and flagged: moves beyond the day's limit. Stored bars stay as they are: other values for them
+are rejects.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from chipwire.data.universe import Instrument
 
 _ROUNDING = 1e-6
 _SMALL = 0.04  # no board has a limit below 5 %
+_YEAR = 366  # days
 _HALF_UP, _HALF_DOWN = 0.55, 0.45
 
 
@@ -43,7 +45,7 @@ class Checked:
     without_volume : bool
         No bar has a volume: an index, or a source that has none. Volumes are to be stored as NULL.
     rejects : tuple of Reject
-        Impossible, off the calendar, or contradicting an earlier row.
+        Impossible, off the calendar, far ahead of all others, or contradicting an earlier row.
     notes : tuple of str
         What else a reader should know.
     """
@@ -81,6 +83,7 @@ def check_bars(bars: RawBars, previous_close: float | None = None) -> Checked:
     reasons: dict[int, str] = {}
     impossible = _impossible(bars)
     reasons |= impossible
+    reasons |= _far_ahead(bars, reasons)
     off, notes = _off_calendar(bars)
     off = {row: reason for row, reason in off.items() if row not in reasons}
     reasons |= off
@@ -125,6 +128,24 @@ def _impossible(bars: RawBars) -> dict[int, str]:
         for row in np.flatnonzero(value < low - slack):
             found.setdefault(int(row), f"impossible bar: {name} {value[row]:g} below low {low[row]:g}")
     return found
+
+
+def _far_ahead(bars: RawBars, out: Collection[int]) -> dict[int, str]:
+    """Return the newest row where it alone lies more than a year after the others: a year mistyped.
+
+    No clock is asked, and nothing stored: the rows of the file are judged by each other. A gap of that length
+    among the others says that the source has such gaps, and one row after a gap is then no error.
+    """
+    order = np.array([row for row in np.argsort(bars.starts_at, kind="stable") if row not in out], dtype=np.intp)
+    gaps = np.diff(bars.session[order]).astype(np.int64)
+    if len(gaps) < 2 or gaps[-1] <= _YEAR or gaps[:-1].max() > _YEAR:
+        return {}
+    session, before = bars.session[order[-1]], bars.session[order[-2]]
+    reason = (
+        f"{session} is {gaps[-1]:,} days after the newest of the other bars, {before}; correct the year, "
+        "or if it is right ingest this bar in a file of its own"
+    )
+    return {int(order[-1]): reason}
 
 
 def _span(bars: RawBars, rows: NDArray[np.intp] | slice) -> Auctions | None:

@@ -49,6 +49,17 @@ def spill(path: Path) -> Path:
     return path.with_name(f"{path.name}.spill-{os.getpid()}")
 
 
+def is_of(path: Path, file: Path) -> bool:
+    """Return whether `file` is the warehouse at `path` or lies beside it for its sake: its log, its lock, a spill."""
+    folder = path.absolute().parent.resolve()
+    parts = (file.parent.resolve() / file.name).parts
+    if parts[: len(folder.parts)] != folder.parts:
+        return False
+    first = parts[len(folder.parts)]
+    own = (path.name, log_of(path).name, f"{path.name}.lock")
+    return first in own or first.startswith(f"{path.name}.spill-")
+
+
 def sweep(path: Path) -> None:
     """Remove what killed processes left beside the file; the caller's writing lock says that none of them lives."""
     name = glob.escape(path.name)

@@ -187,10 +187,38 @@ def test_what_is_said_of_skipped_files_can_be_typed(run, tmp_path: Path) -> None
         "published,title,url\n2024-05-06T10:00:00Z,TSMC reports sales,\n", "utf-8"
     )
     (tmp_path / "in" / "tool.exe").write_bytes(b"MZ")
-    err = run("ingest", "news", "in")[2]
-    assert "('chipwire -v ingest ...' names them)" in err
+    code, _, err = run("ingest", "news", "in")
+    assert code == 0
+    assert "1 file skipped, of no known kind; 'chipwire rejects' lists them" in err
     assert "tool.exe" not in err
     assert "tool.exe" in run("-v", "ingest", "news", "in")[2]
+    assert [row["file"] for row in json.loads(run("rejects", "--json")[1])] == [str(Path("in", "tool.exe"))]
+
+
+def test_a_folder_of_unknown_files_only_does_not_pass_in_silence(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.html", "b.html"):
+        (tmp_path / "in" / name).write_text("<html></html>", "utf-8")
+    assert one_line(run("ingest", "news", "in")[2]).startswith("2 files skipped, of no known kind")
+    assert len(json.loads(run("rejects", "--json")[1])) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "header"),
+    [("news", "n.csv", "title,published"), ("prices", "NVDA.csv", "date,open,high,low,close")],
+)
+def test_a_csv_without_rows_is_one_line_and_exit_1(run, tmp_path: Path, kind: str, name: str, header: str) -> None:
+    (tmp_path / name).write_text(header + "\n", "utf-8")
+    code, _, err = run("ingest", kind, name)
+    assert (code, one_line(err)) == (1, f"error: {name}: has a header and no rows")
+
+
+def test_an_fx_column_of_an_unknown_currency_is_one_line_and_exit_1(run, tmp_path: Path) -> None:
+    (tmp_path / "fx.csv").write_text("date,USDCNY,USDXYZ\n2024-06-03,7.25,3\n", "utf-8")
+    code, _, err = run("ingest", "fx", "fx.csv")
+    assert code == 1
+    assert "1 CNY rates added" in err
+    assert "column 'USDXYZ' is not taken: XYZ is no active code of ISO 4217" in err
 
 
 def test_quiet_says_nothing_when_all_is_well(run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from chipwire.data.actions import ingest_actions
-from chipwire.data.fx import fx_columns, ingest_fx
+from chipwire.data.fx import ISO_4217, fx_columns, ingest_fx
 from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 
@@ -47,6 +47,39 @@ def test_pairs_as_sources_write_them(name):
 
 def test_columns_that_are_no_pair_with_the_dollar_are_none():
     assert fx_columns(["date", "close", "volume", "EURCHF", "USDUSD"]) == {}
+
+
+def test_a_column_of_a_currency_that_does_not_exist_is_a_reject(warehouse, tmp_path):
+    text = "date,USDCNY,USDXYZ,XXXUSD,HRK/USD,USDTWD\n2024-06-03,7.25,3,4,0.14,32\n"
+    summary = ingest_fx(warehouse, [put(tmp_path, "fx.csv", text)])
+    assert [row.currency for row in summary.rows] == ["CNY", "TWD"]
+    assert summary.rejected == 3
+    # XXX means no currency, the kuna went in 2023.
+    assert warehouse.rows("SELECT line, reason FROM reject ORDER BY reason") == [
+        (0, f"column '{name}' is not taken: {code} is no active code of ISO 4217; correct the header")
+        for name, code in (("HRK/USD", "HRK"), ("USDXYZ", "XYZ"), ("XXXUSD", "XXX"))
+    ]
+
+
+def test_a_file_of_such_columns_only_is_refused_by_their_names(warehouse, tmp_path):
+    path = put(tmp_path, "fx.csv", "date,USDXYZ\n2024-06-03,3\n")
+    (line,) = ingest_fx(warehouse, [path]).refused
+    assert line == f"{path}: column 'USDXYZ' is not taken: XYZ is no active code of ISO 4217; correct the header"
+    assert warehouse.value("SELECT count(*) FROM fx_rate") == 0
+
+
+def test_a_header_without_rows_is_told_as_such(warehouse, tmp_path):
+    path = put(tmp_path, "fx.csv", "date,USDCNY\n")
+    assert ingest_fx(warehouse, [path]).refused == (f"{path}: has a header and no rows",)
+
+
+def test_the_currencies_are_those_of_list_one():
+    # SIX Group's list of 2026-01-01 has 178 codes, XTS (tests) and XXX (none) among them.
+    assert len(ISO_4217) == 178 - 2
+    assert {row.currency for row in UNIVERSE.instruments.values()} <= ISO_4217
+    gone = {"DEM", "FRF", "HRK", "BGN", "ANG", "CUC", "SLL", "ZWL", "VEF", "MRO", "STD", "BYR", "LTL"}
+    assert not ISO_4217 & {*gone, "XTS", "XXX", "CNH", "BTC"}
+    assert {"XCG", "ZWG", "SLE", "VES", "VED", "MRU", "STN", "BYN", "XAD"} <= ISO_4217
 
 
 def test_a_second_ingest_adds_nothing_and_a_revision_is_rejected(warehouse, tmp_path):

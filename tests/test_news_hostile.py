@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from chipwire.data.errors import WriteFailed
@@ -72,6 +74,70 @@ def test_every_bad_file_gets_a_line_and_the_good_one_goes_in(warehouse: Warehous
     assert summary.added == 1
     listed = warehouse.rows("SELECT file, line FROM reject")
     assert sorted(listed) == sorted((path, 0) for path, _ in summary.unreadable)
+
+
+def test_files_of_a_folder_that_are_of_no_known_kind_are_rejects(warehouse: Warehouse, inbox: Path) -> None:
+    for name in ("page.html", "tool.exe", "sub/notes.md", ".hidden.html", ".git/page.html"):
+        (inbox / name).parent.mkdir(exist_ok=True)
+        (inbox / name).write_text("x")
+    summary = ingest_news(warehouse, [inbox])
+    assert [Path(path).name for path, _ in summary.skipped] == ["page.html", "tool.exe", "notes.md"]
+    assert [Path(path).name for path, _ in summary.passed_over] == [".hidden.html"]
+    assert (summary.unreadable, summary.rejected, [Path(file.path).name for file in summary.files]) == (
+        (), 0, ["good.csv"],
+    )  # fmt: skip
+    listed = warehouse.rows("SELECT file, line, reason FROM reject ORDER BY file")
+    assert listed == sorted((path, 0, reason) for path, reason in summary.skipped)
+    assert all(
+        "not a known kind of file (.csv," in reason and "name the file itself" in reason for *_, reason in listed
+    )
+    # A second ingest finds nothing new to say.
+    before = warehouse.rows("SELECT * FROM batch ORDER BY ALL")
+    assert ingest_news(warehouse, [inbox]).skipped == summary.skipped
+    assert warehouse.rows("SELECT * FROM batch ORDER BY ALL") == before
+
+
+def test_the_warehouse_and_what_lies_beside_it_is_no_input(warehouse: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "w.duckdb.spill-7").mkdir()
+    (tmp_path / "w.duckdb.spill-7" / "block.tmp").write_text("x")
+    (tmp_path / "w.duckdb.old").write_text("x")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "w.duckdb").write_text("x")
+    summary = ingest_news(warehouse, [tmp_path])
+    own = {Path(path).name for path, _ in summary.passed_over}
+    assert (
+        {"w.duckdb", "w.duckdb.lock", "block.tmp"} <= own <= {"w.duckdb", "w.duckdb.lock", "w.duckdb.wal", "block.tmp"}
+    )
+    # Another file of a like name, or of the same name elsewhere, is not the warehouse.
+    assert {path for path, _ in summary.skipped} == {str(tmp_path / "w.duckdb.old"), str(tmp_path / "sub" / "w.duckdb")}
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.txt", "x.csv.gz", "x.parquet"])
+def test_a_table_without_rows_is_a_file_that_cannot_be_used(warehouse: Warehouse, inbox: Path, name: str) -> None:
+    if name == "x.parquet":
+        pq.write_table(
+            pa.table({"title": pa.array([], pa.string()), "published": pa.array([], pa.string())}), inbox / name
+        )
+    else:
+        text = HEADER.replace(",", "\t" if name == "x.tsv" else ",").encode()
+        (inbox / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    summary = ingest_news(warehouse, [inbox])
+    assert check(summary) == {name: "has a header and no rows"}
+    assert [Path(file.path).name for file in summary.files] == ["good.csv"]
+    assert warehouse.rows("SELECT file, line, reason FROM reject") == [
+        (str(inbox / name), 0, "has a header and no rows")
+    ]
+
+
+def test_a_table_of_bad_rows_only_has_rows(warehouse: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(HEADER + "Maker,2024-07-01T09:30Z,more\n")
+    summary = ingest_news(warehouse, [tmp_path / "x.csv"])
+    assert (check(summary), summary.rejected) == ({}, 1)
+
+
+def test_a_feed_without_news_is_no_fault(warehouse: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "x.rss").write_text('<rss version="2.0"><channel><title>Feed</title></channel></rss>')
+    assert check(ingest_news(warehouse, [tmp_path / "x.rss"])) == {}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

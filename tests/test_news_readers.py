@@ -330,6 +330,13 @@ def test_folders_globs_and_missing_files(tmp_path: Path) -> None:
     assert problems == {"missing.csv": "no such file", "no*thing": "no file matches the pattern"}
 
 
+@pytest.mark.parametrize("order", [("", "notes.md"), ("notes.md", "")])
+def test_a_file_that_its_folder_skips_is_read_where_it_is_named_too(tmp_path: Path, order: tuple[str, str]) -> None:
+    (tmp_path / "notes.md").write_text("x")
+    found = list(discover([tmp_path / name for name in order]))
+    assert [(Path(item.path).name, item.skipped) for item in found] == [("notes.md", False)]
+
+
 def test_profiles_are_told_apart_by_their_headers() -> None:
     for profile in profiles():
         header = sorted(profile.columns)

@@ -39,6 +39,37 @@ def some_sessions(symbol, count, start=date(2024, 3, 1)):
 # --- rows ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_newest_bar_a_year_after_all_others_is_a_mistyped_year(place):
+    days = list(some_sessions("NVDA", 5, date(2020, 3, 2)))
+    days[place] = date(2030, 3, 4)
+    checked = check_bars(make("NVDA", days, [100, 101, 102, 101, 100]))
+    assert [reject.line for reject in checked.rejects] == [place + 2]
+    newest = sorted(days)[3]
+    apart = (date(2030, 3, 4) - newest).days
+    assert f"2030-03-04 is {apart:,} days after the newest of the other bars, {newest}" in checked.rejects[0].reason
+    assert len(checked.keep) == 4
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        # A series resumed: two bars speak for each other.
+        ["2020-03-02", "2020-03-03", "2023-03-01", "2023-03-02"],
+        # A source with such gaps, here a bar each second year.
+        ["2018-03-01", "2020-03-02", "2022-03-01"],
+        # Two bars say nothing of what is usual.
+        ["2020-03-02", "2023-03-01"],
+        # A year less a weekend is no year.
+        ["2020-03-02", "2020-03-03", "2021-03-03"],
+    ],
+)
+def test_other_gaps_of_a_year_reject_nothing(days):
+    checked = check_bars(make("NVDA", days, np.linspace(100, 101, len(days))))
+    assert checked.rejects == ()
+    assert len(checked.keep) == len(days)
+
+
 @pytest.mark.parametrize(
     ("prices", "volume", "reason"),
     [
