@@ -94,7 +94,10 @@ def score(app: App, model: str | None, masked: bool) -> None:
         reader = Reader(load_model(model), app.universe(), masked=masked)
         with app.progress("linking") as advance:
             linked = link_headlines(warehouse, app.universe(), advance)
-        app.say(f"{linked.read:,} headlines linked, {linked.naming:,} name an issuer, {linked.mentions:,} mentions")
+        app.say(
+            f"{counted(linked.read, 'headline')} linked, {counted(linked.naming, 'names', 'name')} an issuer, "
+            f"{counted(linked.mentions, 'mention')}"
+        )
         with app.progress("scoring") as advance:
             done = score_headlines(warehouse, reader, advance)
     names = " with names masked" if masked else ""
@@ -102,7 +105,7 @@ def score(app: App, model: str | None, masked: bool) -> None:
         f"{counted(done.headlines, 'headline')} looked at, {counted(done.texts, 'distinct text')} read by "
         f"{done.model_name}{names} ({done.model_id}); {done.already:,} were already"
     )
-    app.say(f"{done.direct:,} scores of named issuers, {done.exposure:,} of issuers moved though not named")
+    app.say(f"{counted(done.direct, 'score')} of named issuers, {done.exposure:,} of issuers moved though not named")
     for reason, count in sorted(done.abstained.items()):
         app.say(f"{counted(count, 'headline')} without a score: {reason}")
 
@@ -131,11 +134,13 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
     with app.open("signals", write=True) as warehouse:
         done = build_signals(warehouse, app.universe(), model)
     themes = ", ".join(f"{name} {count:,}" for name, count in done.by_theme.items())
-    app.say(f"{done.signals:,} signals from {done.headlines:,} headlines ({themes or 'none'})")
+    app.say(f"{counted(done.signals, 'signal')} from {counted(done.headlines, 'headline')} ({themes or 'none'})")
     if unnamed := done.by_via.get("exposure"):
         app.say(f"{unnamed:,} of them for issuers that the headline moves though it does not name them")
     if done.undated:
-        app.say(f"{done.undated:,} scored headlines have no date and give no signal; date them with --published")
+        one = "scored headline has no date and gives no signal; date it with --published"
+        many = "scored headlines have no date and give no signal; date them with --published"
+        app.say(counted(done.undated, one, many))
 
 
 @cli.command()
@@ -198,8 +203,8 @@ def backtest(
         summary = summarize(warehouse, done.run_id, app.universe())
         for warning in summary.warnings:
             app.warn(warning)
-        app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
-                f"see '{shlex.join(app.words)} report latest --out DIR'")  # fmt: skip
+        app.say(f"run {done.run_id}: {counted(done.fills, 'fill')}, {counted(done.unfilled, 'order')} not filled in "
+                f"full; see '{shlex.join(app.words)} report latest --out DIR'")  # fmt: skip
         if not as_json:
             app.say(summary.sentence)
             print_figures(summary.figures)

@@ -85,7 +85,7 @@ def ingest_prices_command(
         for note in row.notes:
             app.detail(f"{row.file}: {note}")
     for rate in done.fx:
-        app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
+        app.say(f"{rate.file}: {counted(rate.added, f'{rate.currency} rate')} added, {rate.read:,} read")
     _refused(app, done.refused, done.rejected, done.first_reject)
 
 
@@ -102,7 +102,7 @@ def ingest_fx_command(app: App, paths: tuple[str, ...]) -> None:
     with app.open("ingest fx", write=True, create=True) as warehouse:
         done = ingest_fx(warehouse, paths)
     for rate in done.rows:
-        app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
+        app.say(f"{rate.file}: {counted(rate.added, f'{rate.currency} rate')} added, {rate.read:,} read")
     _refused(app, done.refused, done.rejected, done.first_reject)
 
 
@@ -119,7 +119,7 @@ def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
     with app.open("ingest actions", write=True, create=True) as warehouse:
         done = ingest_actions(warehouse, paths, app.universe())
     for row in done.rows:
-        app.say(f"{row.file}: {row.added:,} actions added, {row.read:,} read")
+        app.say(f"{row.file}: {counted(row.added, 'action')} added, {row.read:,} read")
     _refused(app, done.refused, done.rejected, done.first_reject)
 
 
@@ -138,13 +138,18 @@ def _say_news(app: App, done: NewsSummary) -> None:
         f"{done.rejected:,} rejected"
     )
     if done.tickers_added:
-        app.say(f"{done.tickers_added:,} tickers noted as the sources filed them")
+        one, many = "ticker noted as the source filed it", "tickers noted as the sources filed them"
+        app.say(counted(done.tickers_added, one, many))
     if done.newly_dated:
-        app.say(f"{done.newly_dated:,} headlines that had no date are dated now")
+        one, many = "headline that had no date is dated now", "headlines that had no date are dated now"
+        app.say(counted(done.newly_dated, one, many))
     if done.undated:
-        app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
+        one = "headline carries no date and stays out of backtests; date it with --published"
+        many = "headlines carry no date and stay out of backtests; date them with --published"
+        app.say(counted(done.undated, one, many))
     if done.skipped:
-        app.say(f"{len(done.skipped):,} files skipped, of no known kind ('chipwire -v ingest ...' names them)")
+        many = counted(len(done.skipped), "file")
+        app.say(f"{many} skipped, of no known kind ('chipwire -v ingest ...' names them)")
 
 
 def _short(column: str) -> str:
