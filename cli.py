@@ -12,29 +12,26 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from chipwire import __version__
-from chipwire.data.errors import ChipwireError, SomeRejected, TerminatedError
+from chipwire.data.errors import ChipwireError, TerminatedError, counted
 from chipwire.reports import inspection, sweep_commands
 from chipwire.reports.app import App, listing, name_list, pair, pass_app
 from chipwire.reports.audit_commands import audit
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
+from chipwire.reports.ingest_commands import ingest
 from chipwire.reports.lineage_commands import why
 from chipwire.reports.quality_commands import quality
 from chipwire.reports.rerun_commands import rerun_command
 from chipwire.reports.settings_file import take_settings
 from chipwire.reports.strategy_commands import strategies
-from chipwire.reports.terminal import Column, print_figures, print_table
-
-if TYPE_CHECKING:
-    from chipwire.data.news import NewsSummary
+from chipwire.reports.terminal import print_figures, print_table
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LOOK_FOR_CYCLES = (50_000, 10, 10)
@@ -80,118 +77,6 @@ def demo(app: App, out: Path) -> None:
     click.echo(str(report))
 
 
-@cli.group()
-def ingest() -> None:
-    """Read files into the warehouse; what cannot be used goes to 'chipwire rejects'.
-
-    Example: chipwire ingest news headlines/ feed.xml
-    """
-
-
-@ingest.command("news")
-@click.argument("paths", nargs=-1, required=True)
-@click.option("--map", "column_map", metavar="ROLE=COLUMN,...",
-              help="Columns by role: title, summary, body, url, source, published, first_seen, ...")  # fmt: skip
-@click.option("--tz", metavar="ZONE", help="IANA zone of times written without one, e.g. America/New_York.")
-@click.option("--published", metavar="WHEN", help="Publication date or instant of articles that carry none.")
-@click.option("--source", metavar="NAME", help="Publisher, where the input does not say.")
-@pass_app
-def ingest_news_command(
-    app: App, paths: tuple[str, ...], column_map: str | None, tz: str | None, published: str | None, source: str | None
-) -> None:
-    """Read headlines: csv, jsonl, parquet (plain or gzipped), RSS, Atom, plain articles, folders, globs, "-".
-
-    Example: chipwire ingest news news.csv --tz America/New_York --map title=headline,published=date
-    """
-    from chipwire.data.news import ingest_news
-
-    roles = dict(pair(part, "--map") for part in column_map.split(",")) if column_map else None
-    with app.open("ingest news", write=True, create=True) as warehouse, app.progress("reading") as advance:
-        done = ingest_news(
-            warehouse, paths, column_map=roles, zone=tz, published=published, source=source,
-            on_progress=(lambda at: advance(at.bytes_read, at.bytes_total)) if advance else None,
-        )  # fmt: skip
-    if done.files:
-        _say_news(app, done)
-    for path, reason in (*done.skipped, *done.passed_over):
-        app.detail(f"{path}: skipped: {reason}")
-    if done.skipped:
-        app.say(f"{_count(len(done.skipped), 'file')} skipped, of no known kind; 'chipwire rejects' lists them")
-    _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject)
-
-
-@ingest.command("prices")
-@click.argument("paths", nargs=-1, required=True)
-@click.option("--instrument", help="What the files hold, where neither name nor columns say.")
-@click.option("--interval", default="auto", show_default=True, help="1d, 1h, ...")
-@click.option("--volume-unit", type=click.Choice(["auto", "shares", "lots"]), default="auto", show_default=True)
-@click.option("--adjustment", type=click.Choice(["auto", "none", "split", "split+dividend"]), default="auto",
-              show_default=True)  # fmt: skip
-@click.option("--tz", metavar="ZONE", help="IANA zone of intraday times without an offset.")
-@click.option("--replace", is_flag=True, help="Drop the stored bars of each instrument met.")
-@listing
-@pass_app
-def ingest_prices_command(
-    app: App, paths: tuple[str, ...], instrument: str | None, interval: str, volume_unit: str, adjustment: str,
-    tz: str | None, replace: bool, fmt: str,
-) -> None:  # fmt: skip
-    """Read price bars (and FX files among them) and print what was found in each.
-
-    Example: chipwire ingest prices prices/ 688981.tushare.csv --volume-unit lots
-    """
-    from chipwire.data.prices import ingest_prices
-
-    with app.open("ingest prices", write=True, create=True) as warehouse:
-        done = ingest_prices(
-            warehouse, paths, app.universe(), instrument=instrument, interval=interval, volume_unit=volume_unit,
-            adjustment=adjustment, zone=tz, replace=replace,
-        )  # fmt: skip
-    columns = ("instrument", "interval", "first_session", "last_session", "bars_read", "bars_kept", "bars_added",
-               "missing_sessions", "stale_bars", "impossible_bars", "off_calendar_bars", "limit_jumps", "adjustment",
-               "volume_unit")  # fmt: skip
-    print_table([vars(row) for row in done.rows], [Column(name, _short(name)) for name in columns], fmt)
-    for row in done.rows:
-        for note in row.notes:
-            app.detail(f"{row.file}: {note}")
-    for rate in done.fx:
-        app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected, done.first_reject)
-
-
-@ingest.command("fx")
-@click.argument("paths", nargs=-1, required=True)
-@pass_app
-def ingest_fx_command(app: App, paths: tuple[str, ...]) -> None:
-    """Read exchange rates: a date column and USDCNY, USDHKD, EURUSD, ...
-
-    Example: chipwire ingest fx rates.csv
-    """
-    from chipwire.data.fx import ingest_fx
-
-    with app.open("ingest fx", write=True, create=True) as warehouse:
-        done = ingest_fx(warehouse, paths)
-    for rate in done.rows:
-        app.say(f"{rate.file}: {rate.added:,} {rate.currency} rates added, {rate.read:,} read")
-    _refused(app, done.refused, done.rejected, done.first_reject)
-
-
-@ingest.command("actions")
-@click.argument("paths", nargs=-1, required=True)
-@pass_app
-def ingest_actions_command(app: App, paths: tuple[str, ...]) -> None:
-    """Read splits and dividends: columns instrument, ex_date, kind, value, currency.
-
-    Example: chipwire ingest actions dividends.csv
-    """
-    from chipwire.data.actions import ingest_actions
-
-    with app.open("ingest actions", write=True, create=True) as warehouse:
-        done = ingest_actions(warehouse, paths, app.universe())
-    for row in done.rows:
-        app.say(f"{row.file}: {row.added:,} actions added, {row.read:,} read")
-    _refused(app, done.refused, done.rejected, done.first_reject)
-
-
 @cli.command()
 @click.option("--model", metavar="DIR|HUB_ID", help="A sequence-classification model [default: the embedded one].")
 @click.option("--masked", is_flag=True, help="Hide the issuers' names from the model, so that it reads events only.")
@@ -209,17 +94,20 @@ def score(app: App, model: str | None, masked: bool) -> None:
         reader = Reader(load_model(model), app.universe(), masked=masked)
         with app.progress("linking") as advance:
             linked = link_headlines(warehouse, app.universe(), advance)
-        app.say(f"{linked.read:,} headlines linked, {linked.naming:,} name an issuer, {linked.mentions:,} mentions")
+        app.say(
+            f"{counted(linked.read, 'headline')} linked, {counted(linked.naming, 'names', 'name')} an issuer, "
+            f"{counted(linked.mentions, 'mention')}"
+        )
         with app.progress("scoring") as advance:
             done = score_headlines(warehouse, reader, advance)
     names = " with names masked" if masked else ""
     app.say(
-        f"{_count(done.headlines, 'headline')} looked at, {_count(done.texts, 'distinct text')} read by "
+        f"{counted(done.headlines, 'headline')} looked at, {counted(done.texts, 'distinct text')} read by "
         f"{done.model_name}{names} ({done.model_id}); {done.already:,} were already"
     )
-    app.say(f"{done.direct:,} scores of named issuers, {done.exposure:,} of issuers moved though not named")
+    app.say(f"{counted(done.direct, 'score')} of named issuers, {done.exposure:,} of issuers moved though not named")
     for reason, count in sorted(done.abstained.items()):
-        app.say(f"{_count(count, 'headline')} without a score: {reason}")
+        app.say(f"{counted(count, 'headline')} without a score: {reason}")
 
 
 @cli.command()
@@ -246,11 +134,13 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
     with app.open("signals", write=True) as warehouse:
         done = build_signals(warehouse, app.universe(), model)
     themes = ", ".join(f"{name} {count:,}" for name, count in done.by_theme.items())
-    app.say(f"{done.signals:,} signals from {done.headlines:,} headlines ({themes or 'none'})")
+    app.say(f"{counted(done.signals, 'signal')} from {counted(done.headlines, 'headline')} ({themes or 'none'})")
     if unnamed := done.by_via.get("exposure"):
         app.say(f"{unnamed:,} of them for issuers that the headline moves though it does not name them")
     if done.undated:
-        app.say(f"{done.undated:,} scored headlines have no date and give no signal; date them with --published")
+        one = "scored headline has no date and gives no signal; date it with --published"
+        many = "scored headlines have no date and give no signal; date them with --published"
+        app.say(counted(done.undated, one, many))
 
 
 @cli.command()
@@ -313,8 +203,8 @@ def backtest(
         summary = summarize(warehouse, done.run_id, app.universe())
         for warning in summary.warnings:
             app.warn(warning)
-        app.say(f"run {done.run_id}: {done.fills:,} fills, {done.unfilled:,} orders not filled in full; "
-                f"see '{shlex.join(app.words)} report latest --out DIR'")  # fmt: skip
+        app.say(f"run {done.run_id}: {counted(done.fills, 'fill')}, {counted(done.unfilled, 'order')} not filled in "
+                f"full; see '{shlex.join(app.words)} report latest --out DIR'")  # fmt: skip
         if not as_json:
             app.say(summary.sentence)
             print_figures(summary.figures)
@@ -358,47 +248,9 @@ def report(app: App, run: str, formats: str, out: Path, force: bool, strategy: s
         click.echo(str(path))
 
 
-for _command in (audit, explain, quality, why, rerun_command, inspection.runs, strategies, inspection.universe,
+for _command in (ingest, audit, explain, quality, why, rerun_command, inspection.runs, strategies, inspection.universe,
                  inspection.rejects, inspection.doctor, *sweep_commands.COMMANDS):  # fmt: skip
     cli.add_command(_command)
-
-
-def _say_news(app: App, done: NewsSummary) -> None:
-    for file in done.files:
-        app.detail(
-            f"{file.path}: {file.rows_read:,} read, {file.added:,} added, {file.duplicates:,} repeated, "
-            f"{file.rejected:,} rejected"
-        )
-    languages = ", ".join(f"{name} {count:,}" for name, count in done.by_language.items())
-    app.say(
-        f"{_count(done.rows_read, 'row')} read from {_count(len(done.files), 'file')}: "
-        f"{_count(done.added, 'headline')} added ({languages or 'none'}), {done.duplicates:,} repeated, "
-        f"{done.rejected:,} rejected"
-    )
-    if done.tickers_added:
-        app.say(f"{done.tickers_added:,} tickers noted as the sources filed them")
-    if done.newly_dated:
-        app.say(f"{done.newly_dated:,} headlines that had no date are dated now")
-    if done.undated:
-        app.say(f"{done.undated:,} headlines carry no date and stay out of backtests; date them with --published")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _short(column: str) -> str:
-    return column.removesuffix("_sessions").removesuffix("_bars").replace("_", " ")
-
-
-def _refused(app: App, refused: Sequence[str], rejected: int, first: str) -> None:
-    """Name each file that could not be used, then the rows; either makes the exit code 1."""
-    for line in refused:
-        app.error(line)
-    if rejected:
-        raise SomeRejected(rejected, first)
-    if refused:
-        raise click.exceptions.Exit(1)
 
 
 def _terminate(*_: object) -> None:

@@ -25,6 +25,14 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
     return f"; did you mean '{names[near[0]]}'?" if near else ""
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a count with its noun, ``1 row`` or ``1,234 rows``.
+
+    `many` is said of any number but 1; empty: `one` with an s. Give both where a verb follows the noun.
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 # --- warehouse -------------------------------------------------------------------------------------------
 
 
@@ -196,9 +204,8 @@ class SomeRejected(ChipwireError):
     """Good rows were kept, but some could not be used."""
 
     def __init__(self, rejected: int, first: str) -> None:
-        rows = "1 row" if rejected == 1 else f"{rejected:,} rows"
         which = "" if rejected == 1 else "the first is "
-        super().__init__(f"{rows} could not be used, {which}{first}; 'chipwire rejects' lists them")
+        super().__init__(f"{counted(rejected, 'row')} could not be used, {which}{first}; 'chipwire rejects' lists them")
 
 
 # --- models ----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.calendars import venue
+from chipwire.data.errors import counted
 from chipwire.data.price_files import Floats, RawBars
 from chipwire.data.universe import Instrument
 
@@ -207,8 +208,8 @@ def _by_dividends(bars: RawBars, unadjusted: str) -> Finding | None:
         return None
     slope = -float(np.dot(gaps, yields) / np.dot(yields, yields))
     if slope < 0.5:
-        return Finding("split+dividend", f"no fall with {len(yields)} published dividends")
-    return Finding(unadjusted, f"falls with {len(yields)} published dividends")
+        return Finding("split+dividend", f"no fall with {counted(len(yields), 'published dividend')}")
+    return Finding(unadjusted, f"falls with {counted(len(yields), 'published dividend')}")
 
 
 def _by_steps(bars: RawBars) -> Finding | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.calendars import Auctions, auctions, coverage, sessions, venue
-from chipwire.data.errors import RevisedSeries
+from chipwire.data.errors import RevisedSeries, counted
 from chipwire.data.market_rules import MarketRules
 from chipwire.data.price_evidence import StoredBars
 from chipwire.data.price_files import PRICES, RawBars
@@ -98,10 +98,10 @@ def check_bars(bars: RawBars, previous_close: float | None = None) -> Checked:
     if no_volume and len(keep) and bars.instrument.kind != "index":
         notes.append("no volume")
     if not no_volume and bars.volume is not None and (idle := int((bars.volume[keep] == 0).sum())):
-        notes.append(f"{idle} bars without volume whose prices move, kept")
+        notes.append(f"{counted(idle, 'bar')} without volume whose prices move, kept")
     listed = bars.instrument.listed_on
     if listed is not None and (early := int((bars.session[keep] < np.datetime64(listed, "D")).sum())):
-        notes.append(f"{early} bars before the listing on {listed}")
+        notes.append(f"{counted(early, 'bar')} before the listing on {listed}")
     rejects = tuple(Reject(int(bars.line[row]), reasons[row], _shown(bars, row)) for row in sorted(reasons))
     return Checked(
         keep, int(stale.sum()), len(impossible), len(off), len(repeated),
@@ -165,7 +165,8 @@ def _off_calendar(bars: RawBars) -> tuple[dict[int, str], list[str]]:
     known = (bars.session >= np.datetime64(first)) & (bars.session <= np.datetime64(last))
     notes = []
     if not known.all():
-        notes.append(f"{(~known).sum()} bars not checked: the calendar of {mic} is known from {first} to {last}")
+        unknown = counted(int((~known).sum()), "bar")
+        notes.append(f"{unknown} not checked: the calendar of {mic} is known from {first} to {last}")
     calendar = _span(bars, slice(None))
     if calendar is None:
         return {}, notes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chipwire.data.errors import NothingToDo
+from chipwire.data.errors import NothingToDo, counted
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.market import load_market
@@ -77,7 +77,7 @@ def check_strategy(
     if first.error:
         return [Finding("runs", "bad", first.error)]
     decisions = sum(len(venue.decide_at) - venue.first for venue in data.market.venues)
-    findings = [Finding("runs", "ok", f"{decisions:,} decisions, {len(first.targets):,} targets")]
+    findings = [Finding("runs", "ok", f"{counted(decisions, 'decision')}, {counted(len(first.targets), 'target')}")]
     findings.append(_deterministic(first, run_traced(make(), data)))
     advance()
     findings.append(_look_ahead(make, data, first, decisions, advance))
@@ -124,7 +124,8 @@ def _look_ahead(
         return Finding("look-ahead", "bad", words[0])
     if not decisions:
         return Finding("look-ahead", "none", "there are no decisions")
-    return Finding("look-ahead", "ok", f"all later rows cut or scrambled change nothing at {decisions:,} decisions")
+    told = f"all later rows cut or scrambled change nothing at {counted(decisions, 'decision')}"
+    return Finding("look-ahead", "ok", told)
 
 
 def _told(found: Difference) -> str:

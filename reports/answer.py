@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chipwire.data.errors import counted
 from chipwire.engine.measures import TRADING_DAYS_A_YEAR, daily_returns
 from chipwire.reports.benchmarks import Benchmark
 from chipwire.reports.figures import RunFigures
@@ -113,7 +114,7 @@ def trades(report: RunFigures) -> str:
     metrics = report.metrics
     if not metrics.n_fills:
         return "It made no trade."
-    many = f"{metrics.n_fills:,} trade{'s' if metrics.n_fills != 1 else ''}"
+    many = counted(metrics.n_fills, "trade")
     text = f"It made {many}, {metrics.n_closed:,} of them closing or reducing a position"
     if metrics.n_closed < ENOUGH_TRADES:
         return f"{text}: too few trades to tell skill from luck."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chipwire.data.errors import DomainError
+from chipwire.data.errors import DomainError, counted
 from chipwire.reports.app import App, name_list, pair, pass_app
 from chipwire.reports.strategy_commands import settings_of, warehouse_or_demo
 from chipwire.reports.terminal import print_table
@@ -98,8 +98,9 @@ def _sentence(report: AuditReport) -> str:
     kinds = ", ".join(f"{len(found):,} {kind}" for kind, found in report.moments.risky.items())
     chosen = report.moments
     return (
-        f"{report.decisions:,} decisions, {report.targets:,} targets, {report.orders:,} orders; risky among them: "
-        f"{kinds or 'none'}; warehouse cut at {len(chosen.chosen)} moments, of them {chosen.drawn} drawn"
+        f"{counted(report.decisions, 'decision')}, {counted(report.targets, 'target')}, "
+        f"{counted(report.orders, 'order')}; risky among them: {kinds or 'none'}; "
+        f"warehouse cut at {counted(len(chosen.chosen), 'moment')}, of them {chosen.drawn} drawn"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from chipwire.data.errors import NothingToDo
+from chipwire.data.errors import NothingToDo, counted
 from chipwire.reports import charts
 from chipwire.reports.collect import RunInfo, run_info
 from chipwire.reports.metrics import with_capital
@@ -121,8 +121,7 @@ def _answer(infos: Sequence[RunInfo], figures: Mapping[str, Mapping[str, Any]], 
     most = minus(percent(figures["total_return"][gained.run_id]))
     ratio = minus(number(figures["sharpe"][steady.run_id]))
     same = "the same run has" if steady is gained else f"run {steady.run_no} has"
-    settings = f"{differing} settings" if differing != 1 else "1 setting"
     return (
         f"Of {len(infos)} runs, run {gained.run_no} ended highest ({most}) and {same} the highest Sharpe ratio "
-        f"({ratio}); they differ in {settings}. The best of several looks better than it is."
+        f"({ratio}); they differ in {counted(differing, 'setting')}. The best of several looks better than it is."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from chipwire.data.errors import ChipwireError, WarehouseMissing
+from chipwire.data.errors import ChipwireError, WarehouseMissing, counted
 from chipwire.data.warehouse import Warehouse
 
 PACKAGES = ("duckdb", "pandas", "backtrader", "transformers", "onnxruntime", "exchange_calendars")
@@ -90,17 +90,17 @@ def _tables(warehouse: Warehouse, *, verify: bool) -> list[Finding]:
             found.append(_compared(table, warehouse.table_digest(table), digests.get(table)))
         else:
             count = warehouse.value(f'SELECT count(*) FROM "{table}"')  # noqa: S608 - names from the checked catalog
-            found.append(Finding(table, "ok", f"{count:,} rows"))
+            found.append(Finding(table, "ok", counted(int(count), "row")))
     return found
 
 
 def _compared(table: str, read: tuple[int, str], stored: tuple[int, str, str] | None) -> Finding:
     """Compare what was just read with what the last writer noted; a writer that was cut off notes nothing."""
-    detail = f"{read[0]:,} rows"
+    detail = counted(read[0], "row")
     if stored is None:
         return Finding(table, "ok", f"{detail}, all read, no digest to compare with yet")
     if stored[2] != metadata.version("duckdb"):
         return Finding(table, "ok", f"{detail}, all read, digest of DuckDB {stored[2]} cannot be compared")
     if stored[:2] != read:
-        return Finding(table, "bad", f"{detail}, stored digest is of {stored[0]:,} rows or of other values")
+        return Finding(table, "bad", f"{detail}, stored digest is of {counted(stored[0], 'row')} or of other values")
     return Finding(table, "ok", f"{detail}, every value as written")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from chipwire.data.errors import counted
 from chipwire.reports.app import App, pass_app
 from chipwire.reports.terminal import Column, print_table
 from chipwire.reports.values import one_line
@@ -94,7 +95,7 @@ def _facts(found: Mapping[str, Any]) -> str:
 
 def _say(app: App, tally: Any, path: str | None) -> None:
     if path is not None:
-        app.say(f"{tally.read:,} headlines read")
+        app.say(f"{counted(tally.read, 'headline')} read")
     if tally.blank:
         app.say(f"{tally.blank:,} blank, left out")
     for reason, count in sorted(tally.abstained.items()):

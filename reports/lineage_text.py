@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from chipwire.data.errors import counted
 from chipwire.reports.lineage import words
 from chipwire.reports.tables import RELATIONS
 from chipwire.reports.values import money, number, one_line, safe_url
@@ -19,7 +20,7 @@ def fill_text(found: Row) -> Iterator[str]:
     done = {"buy": "bought", "sell": "sold", "split": "changed by a split"}[fill["side"]]
     at = f"at {fill['currency']} {number(fill['price'], 4)}" if fill["side"] != "split" else ""
     yield f"Fill {fill['fill_no']} of run {found['run']['run_no']} ({found['run']['strategy']})"
-    yield f"{fill['instrument']}: {done} {abs(fill['shares']):,} shares {at}".rstrip() + (
+    yield f"{fill['instrument']}: {done} {counted(abs(fill['shares']), 'share')} {at}".rstrip() + (
         ", closed since its bars had ended" if fill["auction"] == "delisting" else ""
     )
     yield f"held before {fill['held_before']:,}, after {fill['held_after']:,}" + _opener(found)
@@ -170,7 +171,7 @@ def _read(row: Row) -> Iterator[str]:
     yield f"  the strategy read it at {many}{until} and {gave}{missed}"
     yield (
         f"  at the first: strength {read['strength']:+.3f}, of {read['total']:+.3f} for {row['issuer']}, rank "
-        f"{read['rank']} of {read['issuers']} issuers read"
+        f"{read['rank']} of {counted(read['issuers'], 'issuer')} read"
     )
 
 
@@ -192,5 +193,5 @@ def moment(at: Row) -> str:
 def ago(days: float) -> str:
     """Return a delay in minutes, hours or days."""
     if abs(days) < 1 / 24:
-        return f"{days * 1440:.0f} minutes"
+        return counted(round(days * 1440), "minute")
     return f"{days * 24:.1f} hours" if abs(days) < 2 else f"{days:.1f} days"

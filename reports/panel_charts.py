@@ -15,6 +15,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from chipwire.data.errors import counted
 from chipwire.reports.charts import configured
 from chipwire.reports.check_lines import CHANGES, KINDS
 from chipwire.reports.check_section import changed
@@ -100,7 +101,7 @@ def path_panel(quality: SignalQuality) -> dict[str, Any]:
 
 
 def _over(sessions: int) -> str:
-    return f"over {sessions} session{'s' if sessions != 1 else ''}" if sessions else "to the end of the same session"
+    return f"over {counted(sessions, 'session')}" if sessions else "to the end of the same session"
 
 
 # --- the check of a run ----------------------------------------------------------------------------------

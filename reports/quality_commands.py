@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chipwire.data.errors import NothingToDo, counted
 from chipwire.reports.app import App, listing, pass_app
 from chipwire.reports.terminal import Column, print_table
 from chipwire.reports.values import number, percent
@@ -35,7 +36,6 @@ def quality(app: App, run: str, fmt: str) -> None:
 
     Example: chipwire quality latest --json
     """
-    from chipwire.data.errors import NothingToDo
     from chipwire.reports.collect import resolve_run, run_info
     from chipwire.reports.signal_quality import quality_of_run
 
@@ -70,7 +70,8 @@ def _print(found: SignalQuality) -> None:
     columns = ["by", "name", "events", "overlapping", "unpriced", "used", "days", *_SPANS.values()]
     print_table([_reaction(row) for row in shown.to_dict("records")], columns)
     if few := len(found.reactions) - len(shown):
-        click.echo(f"{few} groups with fewer than five events are in --json and --csv only")
+        said = counted(few, "group with fewer than five events is", "groups with fewer than five events are")
+        click.echo(f"{said} in --json and --csv only")
     click.echo("\nHow much signal is there?")
     shares = [Column("with_signal", "with a signal", _share), Column("turnover", "changes a day", _share)]
     print_table(found.venues.to_dict("records"), ["venue", "instruments", "sessions", "benchmark", *shares, "events",

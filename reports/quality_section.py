@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from chipwire.data.errors import counted
 from chipwire.reports.signal_quality import SignalQuality
 from chipwire.reports.values import number, percent
 
@@ -44,7 +45,7 @@ def _sentence(ic: pd.DataFrame) -> str:
     clear = int(((known["low"] > 0) | (known["high"] < 0)).sum())
     first = known[known["horizon"] >= 1].head(1) if (known["horizon"] >= 1).any() else known.head(1)
     ((sessions, value, low, high),) = first[["horizon", "ic", "low", "high"]].itertuples(index=False)
-    over = f"{int(sessions)} session{'s' if sessions != 1 else ''}" if sessions else "the same session"
+    over = counted(int(sessions), "session") if sessions else "the same session"
     said = (
         f"Signal and abnormal return over {over} have a rank correlation of {number(value, 3)} "
         f"(95% band {number(low, 3)} to {number(high, 3)})."

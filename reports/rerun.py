@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import chipwire
-from chipwire.data.errors import ChipwireError, DomainError, InputError
+from chipwire.data.errors import ChipwireError, DomainError, InputError, counted
 from chipwire.data.universe import Universe, load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import run_backtest
@@ -263,7 +263,7 @@ def _load(folder: Path, warehouse: Warehouse, found: RunFolder, universe: Univer
         except Exception as error:  # whatever Arrow or DuckDB says of values that no warehouse has
             raise BadFolder(folder, f"data/{name}.parquet does not fit its table ({_first_line(error)})") from error
         if added != len(table):
-            raise BadFolder(folder, f"data/{name}.parquet has {len(table) - added:,} rows twice")
+            raise BadFolder(folder, f"data/{name}.parquet has {counted(len(table) - added, 'row')} twice")
 
 
 def _table(folder: Path, found: RunFolder, path: str) -> pa.Table:
@@ -322,13 +322,13 @@ def differs(before: pa.Table, now: pa.Table, keys: list[str]) -> str:
     if not wrong:
         if len(before) == len(now):
             return ""
-        return f"{len(before):,} rows became {len(now):,}"
+        return f"{counted(len(before), 'row')} became {len(now):,}"
     row = wrong[0]
     column = next(name for name, a, b in zip(now.column_names, one, other, strict=True) if a[row] != b[row])
     at = ", ".join(f"{key} {before[key][row].as_py()}" for key in keys)
     change = f"{before[column][row].as_py()} became {now[column][row].as_py()}"
-    counts = "" if len(before) == len(now) else f", and {len(before):,} rows became {len(now):,}"
-    return f"{at}: {column} {change} ({len(wrong):,} rows differ{counts})"
+    counts = "" if len(before) == len(now) else f", and {counted(len(before), 'row')} became {len(now):,}"
+    return f"{at}: {column} {change} ({counted(len(wrong), 'row differs', 'rows differ')}{counts})"
 
 
 def _bits(value: Any) -> Any:

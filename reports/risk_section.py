@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from chipwire.data.errors import counted
 from chipwire.reports.benchmark_measures import Coefficient
 from chipwire.reports.benchmarks import Benchmark
 from chipwire.reports.collect import RunReport
@@ -26,7 +27,7 @@ def further_figures(report: RunReport) -> list[tuple[str, str, str]]:
         ("Expected shortfall", percent(m.expected_shortfall), "mean of the worst twentieth of days"),
         ("Skewness", number(m.skewness), "of daily returns; below zero the falls are the larger"),
         ("Excess kurtosis", number(m.excess_kurtosis), "of daily returns; a normal distribution has 0"),
-        ("Hit rate", percent(m.hit_rate, signed=False), f"of {m.n_closed:,} closing trades, after costs"),
+        ("Hit rate", percent(m.hit_rate, signed=False), f"of {counted(m.n_closed, 'closing trade')}, after costs"),
         ("Profit factor", number(m.profit_factor), "sum of profits over sum of losses"),
         ("Turnover", f"{number(m.turnover)} a year", "half of what was bought and sold over mean equity"),
         ("Time in market", percent(m.time_in_market, signed=False), "share of days that end with a position"),

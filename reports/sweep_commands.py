@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chipwire.data.errors import DomainError, InputError
+from chipwire.data.errors import DomainError, InputError, counted
 from chipwire.engine.settings import Settings
 from chipwire.reports import inspection, walk_forward_commands
 from chipwire.reports.app import App, F, listing, pair, pass_app
@@ -180,7 +180,7 @@ def _run(
     except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(Exception):
             count = warehouse.value("SELECT count(*) FROM sweep_row WHERE sweep_id = ?", begun)
-            app.say(f"sweep {begun[0]}: {_configurations(count)} are stored")
+            app.say(f"sweep {begun[0]}: {counted(count, 'configuration is', 'configurations are')} stored")
         raise
     if done.changed:
         app.say(f"{_configurations(done.changed)} ran anew: data, model or strategy changed since")
@@ -192,7 +192,7 @@ def _shape(grid: Grid, size: int) -> str:
     parts = [f"{axis.name} {len(axis.values)}" for axis in grid.varied() if not axis.drawn]
     if grid.draws:
         drawn = ", ".join(axis.name for axis in grid.axes if axis.drawn)
-        parts.append(f"{grid.draws} draws of {drawn}")
+        parts.append(f"{counted(grid.draws, 'draw')} of {drawn}")
     same = f"; {grid.size - size:,} were drawn twice" if size < grid.size else ""
     return f" ({' x '.join(parts)}{same})" if parts else ""
 
@@ -209,13 +209,15 @@ def _show(
     if out:
         columns = [column.key for column in sweep_tables.table_columns(found, rows, sort, "csv")]
         sweep_tables.write_rows(rows, columns, out, force=force)
-        app.say(f"{len(rows):,} rows written to {out}")
+        app.say(f"{counted(len(rows), 'row')} written to {out}")
         rows = rows[:top] if top else rows
     print_table(rows, sweep_tables.table_columns(found, rows, sort, fmt), fmt)
     if len(rows) < found.done:
         app.say(f"the best {len(rows):,} of {found.done:,} rows by {sort}; --top 0 prints all")
     if found.done < found.configurations:
-        app.say(f"{found.configurations - found.done:,} of {_configurations(found.configurations)} are still to run")
+        left = found.configurations - found.done
+        verb = "is" if left == 1 else "are"
+        app.say(f"{left:,} of {_configurations(found.configurations)} {verb} still to run")
     if rows and rows[0][sort] is not None:
         app.say(f"row {rows[0]['row']} alone: {rows[0]['command']}")
     tried = count_trials(warehouse, found.strategy)
@@ -232,7 +234,7 @@ def _raise_first(warehouse: Warehouse, done: SweepResult) -> None:
 
 
 def _configurations(count: int) -> str:
-    return f"{count:,} configuration{'' if count == 1 else 's'}"
+    return counted(count, "configuration")
 
 
 @click.group()

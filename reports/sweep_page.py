@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipwire.data.errors import counted
 from chipwire.engine.measures import TRADING_DAYS_A_YEAR
 from chipwire.reports import sweep_tables
 from chipwire.reports.page import render
@@ -132,7 +133,7 @@ def _cell(column: Any, row: Mapping[str, Any]) -> str:
 def _answer(sweep: Sweep, rows: Sequence[Mapping[str, Any]], sort: str) -> str:
     """Return in a sentence how the best row stands among all."""
     known = [row[sort] for row in rows if row[sort] is not None]
-    what = f"{len(rows):,} configuration{'' if len(rows) == 1 else 's'} of {sweep.strategy}"
+    what = f"{counted(len(rows), 'configuration')} of {sweep.strategy}"
     if not known:
         return f"{what}; none has a figure for {_label(sort)}."
     best, middle = _text(sort, known[0]), _text(sort, median(known))
@@ -146,8 +147,8 @@ def _answer(sweep: Sweep, rows: Sequence[Mapping[str, Any]], sort: str) -> str:
 def _luck(rows: Sequence[Mapping[str, Any]], tried: int, strategy: str) -> str:
     """Return what to expect of the best of so many by luck alone."""
     text = (
-        f"{tried:,} configurations of {strategy} were tried so far in this warehouse: "
-        "the best of many looks better than it is."
+        f"{counted(tried, 'configuration')} of {strategy} {'was' if tried == 1 else 'were'} tried so far in this "
+        "warehouse: the best of many looks better than it is."
     )
     expected = expected_best_sharpe(tried, max((row["days"] or 0 for row in rows), default=0))
     if not expected > 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chipwire.data.errors import BadParameter, ChipwireError, InputError, NothingToDo
+from chipwire.data.errors import BadParameter, ChipwireError, InputError, NothingToDo, counted
 from chipwire.reports.app import App, F
 from chipwire.reports.terminal import Column, print_figures, print_table
 from chipwire.reports.values import number, percent
@@ -203,15 +203,15 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         form = _per_cent if name in _PERCENT else _volatility if name == "annual_volatility" else _two
         span = f"{form(each['value'])}  ({form(each['low'])} to {form(each['high'])})"
         pairs.append((f"{label}, out of sample", span))
-    walks = "1 walk-forward" if luck["trials"] == 1 else f"{luck['trials']:,} walk-forwards"
+    walks = counted(luck["trials"], "walk-forward")
     pairs.append(("Probabilistic Sharpe ratio", _chance(luck["probabilistic_sharpe"])))
     pairs.append((f"Deflated Sharpe ratio, {walks} tried", _chance(luck["deflated_sharpe"])))
     if luck["minimum_days"] is not None:
         pairs.append(("Days it takes to be sure", f"{luck['minimum_days']:,.0f} ({luck['days']:,} there)"))
     if paths := found["paths"]:
-        label = f"Sharpe ratio on {len(paths['sharpe'])} cross-validated paths"
+        label = f"Sharpe ratio on {counted(len(paths['sharpe']), 'cross-validated path')}"
         pairs.append((label, f"{_two(paths['mean'])}  ({_two(paths['sharpe'][0])} to {_two(paths['sharpe'][-1])})"))
-    pairs.append(("Changes of configuration", f"{found['changes']} in {len(found['windows'])} windows"))
+    pairs.append(("Changes of configuration", f"{found['changes']} in {counted(len(found['windows']), 'window')}"))
     return pairs
 
 

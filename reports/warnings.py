@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from chipwire.data.errors import counted
 from chipwire.reports.values import money, percent
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def few_trades(metrics: Metrics) -> str | None:
     """Say that there are fewer than `ENOUGH_TRADES` closing trades, if there are any trades."""
     if not metrics.n_fills or metrics.n_closed >= ENOUGH_TRADES:
         return None
-    many = f"only {metrics.n_closed} trades" if metrics.n_closed else "no trade"
+    many = f"only {counted(metrics.n_closed, 'trade')}" if metrics.n_closed else "no trade"
     return f"{many} closed or reduced a position: below {ENOUGH_TRADES} the hit rate and the ratios are mostly luck"
 
 
@@ -102,7 +103,7 @@ def missing_sessions(gaps: Sequence[Gap]) -> str | None:
     worst = sorted((gap for gap in gaps if gap.missing), key=lambda gap: (-gap.missing, gap.instrument))
     if not worst:
         return None
-    named = [f"{gap.instrument} on {gap.missing:,} of {gap.sessions:,} sessions" for gap in worst[:NAMED]]
+    named = [f"{gap.instrument} on {gap.missing:,} of {counted(gap.sessions, 'session')}" for gap in worst[:NAMED]]
     more = f" and {len(worst) - NAMED} more" if len(worst) > NAMED else ""
     return f"bars are missing (or trading was suspended): {', '.join(named)}{more}"
 
@@ -134,6 +135,6 @@ def warn_of_hindsight(run: RunInfo, causes: pd.DataFrame) -> tuple[str, ...]:
     known = int((first["available_at"] < pd.Timestamp(run.training_cutoff) + pd.Timedelta(days=1)).sum())
     if not known:
         return ()
-    share = f"{known:,} of {len(first):,} fills with a headline"
+    share = f"{known:,} of {counted(len(first), 'fill')} with a headline"
     when = f"from before the model's training cut-off ({run.training_cutoff})"
-    return (f"{share} rest on one {when}: the model may have learnt what happened next",)
+    return (f"{share} {'rests' if known == 1 else 'rest'} on one {when}: the model may have learnt what happened next",)

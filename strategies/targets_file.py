@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chipwire.data.errors import InputError, UnknownName
+from chipwire.data.errors import InputError, UnknownName, counted
 from chipwire.strategies.base import Parameter, Strategy, View
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _columns(
     def rows() -> Iterator[tuple[int, str, str, str]]:
         for number, cells in lines:
             if len(cells) != len(head):
-                raise InputError(f"{where} {number}: {len(cells)} cells, but the head has {len(head)}")
+                raise InputError(f"{where} {number}: {counted(len(cells), 'cell')}, but the head has {len(head)}")
             yield number, cells[first], cells[second], cells[third]
 
     return when, rows()

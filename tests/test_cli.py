@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chipwire.cli import cli, main
+from chipwire.data.errors import counted
 from chipwire.data.warehouse import Warehouse, load_sql
 
 
@@ -217,8 +218,53 @@ def test_an_fx_column_of_an_unknown_currency_is_one_line_and_exit_1(run, tmp_pat
     (tmp_path / "fx.csv").write_text("date,USDCNY,USDXYZ\n2024-06-03,7.25,3\n", "utf-8")
     code, _, err = run("ingest", "fx", "fx.csv")
     assert code == 1
-    assert "1 CNY rates added" in err
+    assert "1 CNY rate added" in err
     assert "column 'USDXYZ' is not taken: XYZ is no active code of ISO 4217" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((0, "row"), "0 rows"),
+        ((1, "row"), "1 row"),
+        ((2, "row"), "2 rows"),
+        ((1234, "row"), "1,234 rows"),
+        ((1, "row differs", "rows differ"), "1 row differs"),
+        ((0, "row differs", "rows differ"), "0 rows differ"),
+    ],
+)
+def test_only_one_is_counted_in_the_singular(given: tuple[int, str], said: str) -> None:
+    assert counted(*given) == said
+
+
+def test_a_single_thing_is_not_spoken_of_as_many(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "news.csv").write_text(
+        "published,title,url,ticker\n,SMIC wins a large order for mature chips,,SMIC\n", "utf-8"
+    )
+    (tmp_path / "in" / "tool.exe").write_bytes(b"MZ")
+    (tmp_path / "fx.csv").write_text("date,USDCNY\n2024-06-03,7.1\n", "utf-8")
+    (tmp_path / "actions.csv").write_text(
+        "instrument,ex_date,kind,value,currency\nNVDA,2024-06-11,dividend,0.01,USD\n", "utf-8"
+    )
+    told = run("ingest", "news", "in")[2]
+    assert "1 ticker noted as the source filed it\n" in told
+    assert "1 headline carries no date and stays out of backtests; date it with --published\n" in told
+    assert "1 file skipped" in told
+    assert "1 CNY rate added" in run("ingest", "fx", "fx.csv")[2]
+    assert "1 action added" in run("ingest", "actions", "actions.csv")[2]
+    told = run("score")[2]
+    assert "1 headline linked, 1 names an issuer, 1 mention\n" in told
+    assert "1 score of named issuers" in told
+    told = run("signals")[2]
+    assert "1 scored headline has no date and gives no signal; date it with --published\n" in told
+    dated = run("ingest", "news", "in/news.csv", "--published", "2024-06-03", "--tz", "UTC")[2]
+    assert "1 headline that had no date is dated now\n" in dated
+    assert "from 1 headline (" in run("signals")[2]
+    rows = {row["check"]: row["detail"] for row in json.loads(run("doctor", "--json")[1])}
+    assert (rows["fx_rate"], rows["run"]) == ("1 row", "0 rows")
+    (tmp_path / "lines.txt").write_text("Nvidia raises its guidance\n", "utf-8")
+    assert "1 headline read\n" in run("explain", "--file", "lines.txt")[2]
 
 
 def test_quiet_says_nothing_when_all_is_well(run, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_first_row_without_trade_is_stale_and_one_that_moves_is_not():
     moving = make("0981.HK", days, [20, 21, 22], spread=1, volume=[0, 5, 5])
     checked = check_bars(moving)
     assert checked.keep.tolist() == [0, 1, 2]
-    assert "1 bars without volume whose prices move, kept" in checked.notes
+    assert "1 bar without volume whose prices move, kept" in checked.notes
     assert check_bars(moving, previous_close=20).keep.tolist() == [1, 2]
 
 
@@ -180,7 +180,7 @@ def test_rows_in_falling_order_come_out_rising():
 def test_days_beyond_the_known_calendar_are_kept_and_noted():
     checked = check_bars(make("688981.SS", ["2024-03-01", "2049-03-02"], [50, 51]))
     assert checked.keep.tolist() == [0, 1]
-    assert any("1 bars not checked: the calendar of XSHG is known" in note for note in checked.notes)
+    assert any("1 bar not checked: the calendar of XSHG is known" in note for note in checked.notes)
 
 
 def test_intraday_bars_outside_the_session_are_rejected():

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chipwire.data.errors import NothingToDo
+from chipwire.data.errors import NothingToDo, counted
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.market import Market
@@ -153,13 +153,15 @@ class _Audit:
         if base.error:
             check = Check("runs", "leak", base.error)
             return self._report(base, moments, [check], [Leak("runs", base.error, what="error")])
-        checks = [Check("runs", "ok", f"{len(base.targets):,} targets and {len(base.orders):,} orders")]
+        asked = f"{counted(len(base.targets), 'target')} and {counted(len(base.orders), 'order')}"
+        checks = [Check("runs", "ok", asked)]
         leaks: list[Leak] = []
-        for name, text in _NETS.items():
+        for name, (text, noun) in _NETS.items():
             found = [own for own in outcomes.values() if _net(own[0]) == name]
             own_leaks = self._leaks(name, base, found)
             tried = len(moments.decisions) if name.startswith("later rows") else len(found)
-            checks.append(Check(name, "leak" if own_leaks else "ok" if found else "none", text.format(tried)))
+            result = "leak" if own_leaks else "ok" if found else "none"
+            checks.append(Check(name, result, text.format(counted(tried, noun))))
             leaks += own_leaks
         for more in (
             compare_setwise(made(self._request, Watch()), data, base),
@@ -248,11 +250,11 @@ class _Audit:
 
 
 _UNREPEATABLE = ("nothing: it differs each time",)
-_NETS: Mapping[str, str] = {
-    "later rows cut": "at each of {:,} decisions nothing later was there",
-    "later rows scrambled": "at each of {:,} decisions all that came later was false",
-    "warehouse cut": "a copy of the warehouse was cut at {:,} moments",
-    "warehouse scrambled": "a copy of the warehouse was falsified after {:,} moments",
+_NETS: Mapping[str, tuple[str, str]] = {
+    "later rows cut": ("at each of {} nothing later was there", "decision"),
+    "later rows scrambled": ("at each of {} all that came later was false", "decision"),
+    "warehouse cut": ("a copy of the warehouse was cut at {}", "moment"),
+    "warehouse scrambled": ("a copy of the warehouse was falsified after {}", "moment"),
 }
 
 

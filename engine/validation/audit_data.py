@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from chipwire.data.errors import counted
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.settings import Settings
@@ -116,7 +117,7 @@ def _model(warehouse: Warehouse, settings: Settings, model_id: str) -> DataFindi
     )
     where = "inside" if cutoff <= settings.end else "after"
     detail = f"the training cut-off of {name}, {cutoff}, lies {where} the run: it may have learnt from what followed"
-    return DataFinding("model", NOTE, int(count), f"{detail} {count:,} headlines")
+    return DataFinding("model", NOTE, int(count), f"{detail} {counted(int(count), 'headline')}")
 
 
 def _rebuilt(warehouse: Warehouse, universe: Universe, settings: Settings, model_id: str) -> Iterator[DataFinding]:

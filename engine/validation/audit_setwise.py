@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipwire.data.errors import DomainError
+from chipwire.data.errors import DomainError, counted
 from chipwire.engine.account import utc
 from chipwire.engine.panels import DuckPanels
 from chipwire.engine.setwise import ask_setwise
@@ -29,7 +29,7 @@ def compare_setwise(strategy: Strategy, data: RunData, base: Trace) -> tuple[Row
         detail = f"decide and targets_setwise differ: {words} for {first.instrument} at the decision of "
         detail += f"{first.at:%Y-%m-%d %H:%M} UTC"
         return [("set-wise", "leak", detail)], [("set-wise", detail)]
-    return [("set-wise", "ok", f"targets_setwise gives the same {len(asked):,} targets as decide")], []
+    return [("set-wise", "ok", f"targets_setwise gives the same {counted(len(asked), 'target')} as decide")], []
 
 
 def setwise_targets(strategy: Strategy, data: RunData) -> dict[Key, float] | None:

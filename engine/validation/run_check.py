@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chipwire.data.errors import BadTarget, DomainError
+from chipwire.data.errors import BadTarget, DomainError, counted
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.backtest import data_fingerprint, load_book
@@ -189,7 +189,7 @@ def _stands(luck: LuckReport) -> str:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else f"no {what}s"
+    return counted(number, what) if number else f"no {what}s"
 
 
 def _fragile(found: Fragility) -> str:
