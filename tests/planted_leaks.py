@@ -425,8 +425,9 @@ class Unseeded(Planted):
     def seed(self):
         return None
 
-    def score(self, view, name):
-        return self.random.normal()
+    def decide(self, view):
+        # Weights, for two runs of yes and no agree by chance now and then.
+        return {name: 0.15 * self.random.random() for name in view.instruments}
 
 
 class UnseededHonest(Unseeded):
