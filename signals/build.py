@@ -11,7 +11,7 @@ from chipwire.data.errors import NothingToDo, UnknownName
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.signals.linking import Linker
-from chipwire.signals.novelty import BATCH, WINDOW_DAYS, told_before
+from chipwire.signals.novelty import BATCH, SURE_EVENT, WINDOW_DAYS, told_before
 from chipwire.signals.themes import load_theme_rules
 
 LEAST_LEAN = 0.2
@@ -119,7 +119,9 @@ def _told(warehouse: Warehouse, model_id: str) -> pa.Table:
     if not warehouse.value(some, [model_id]):
         return warehouse.arrow(load_sql("chipwire.signals", "novelty_counted.sql"), {"window_days": WINDOW_DAYS})
     sql = load_sql("chipwire.signals", "novelty_stories.sql")
-    return told_before(warehouse.batches(sql, {"model": model_id}, size=BATCH, own_cursor=False))
+    return told_before(
+        warehouse.batches(sql, {"model": model_id, "sure_event": SURE_EVENT}, size=BATCH, own_cursor=False)
+    )
 
 
 def list_signals(

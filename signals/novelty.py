@@ -28,6 +28,8 @@ ALIKE_HIGH = 0.75
 """Inner product from which the later story says nothing that the earlier did not."""
 SAME_WORDING = 0.95
 """Inner product from which two stories are the same even where event or direction were read differently."""
+SURE_EVENT = 0.5
+"""P from which the event that was read tells a story from others; with less it may be any."""
 
 BATCH = 20_000
 """Stories read at once."""
@@ -41,18 +43,25 @@ class _Stories:
     """Stories of one issuer, oldest first."""
 
     at: NDArray[np.datetime64]
-    news: NDArray[np.int64]
+    event: NDArray[np.int64]  # 0: not sure
+    direction: NDArray[np.int8]
     vectors: NDArray[np.float64]
 
     def since(self, first: int) -> _Stories:
         """Return those from a place on, without holding on to the others."""
-        return _Stories(self.at[first:].copy(), self.news[first:].copy(), self.vectors[first:].copy())
+        return _Stories(
+            self.at[first:].copy(),
+            self.event[first:].copy(),
+            self.direction[first:].copy(),
+            self.vectors[first:].copy(),
+        )
 
     def with_later(self, later: _Stories) -> _Stories:
         """Return these and others after them."""
         return _Stories(
             np.concatenate((self.at, later.at)),
-            np.concatenate((self.news, later.news)),
+            np.concatenate((self.event, later.event)),
+            np.concatenate((self.direction, later.direction)),
             np.concatenate((self.vectors, later.vectors)),
         )
 
@@ -61,7 +70,8 @@ def told_before(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     """Return for each story how much of it was told before: the sum of its likeness to earlier stories.
 
     Likeness to one earlier story of the window is 0 up to `ALIKE_LOW`, 1 from `ALIKE_HIGH` and straight between. A
-    story of another event or direction is another story, unless it is worded nearly the same (`SAME_WORDING`).
+    story of another event or direction is another story, unless it is worded nearly the same (`SAME_WORDING`); an event
+    of which the reader was not sure (`SURE_EVENT`) is no other event.
 
     Parameters
     ----------
@@ -91,13 +101,14 @@ def told_before(batches: Iterable[pa.RecordBatch]) -> pa.Table:
 def _by_issuer(batch: pa.RecordBatch) -> Iterator[tuple[str, _Stories]]:
     issuers = batch["issuer"].dictionary_encode()
     codes = issuers.indices.to_numpy()
-    at, news = batch["available_at"].to_numpy(), batch["news"].to_numpy()
+    at = batch["available_at"].to_numpy()
+    event, direction = batch["event"].to_numpy(), batch["direction"].to_numpy()
     vectors = batch["embedding"].flatten().to_numpy().reshape(len(batch), -1)
     cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(batch)]
     for start, stop in pairwise(cuts):
         part = slice(start, stop)
         whole = np.rint(vectors[part].astype(np.float64) * _UNIT)
-        yield issuers.dictionary[int(codes[start])].as_py(), _Stories(at[part], news[part], whole)
+        yield issuers.dictionary[int(codes[start])].as_py(), _Stories(at[part], event[part], direction[part], whole)
 
 
 def _compare(stories: _Stories, first: int) -> NDArray[np.int64]:
@@ -113,8 +124,15 @@ def _compare(stories: _Stories, first: int) -> NDArray[np.int64]:
             cosine = product[later, earlier] / _UNIT**2
             later, earlier = later + start, earlier + left
             counts = (earlier < later) & (earlier >= oldest[later])
-            counts &= (stories.news[later] == stories.news[earlier]) | (cosine >= SAME_WORDING)
+            counts &= _may_be_one(stories, later, earlier) | (cosine >= SAME_WORDING)
             alike = np.minimum((cosine - ALIKE_LOW) / (ALIKE_HIGH - ALIKE_LOW), 1.0)
             # Whole numbers come to the same sum in any order.
             np.add.at(sums, later[counts], np.rint(alike[counts] * _UNIT).astype(np.int64))
     return sums[first:]
+
+
+def _may_be_one(stories: _Stories, later: NDArray[np.int64], earlier: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which pairs have one direction and no two events."""
+    one, two = stories.event[later], stories.event[earlier]
+    same: NDArray[np.bool_] = (one == two) | (one == 0) | (two == 0)
+    return same & (stories.direction[later] == stories.direction[earlier])

@@ -19,7 +19,7 @@ from chipwire.signals import build
 from chipwire.signals import novelty as compared
 from chipwire.signals.build import build_signals
 from chipwire.signals.linking import Linker
-from chipwire.signals.novelty import ALIKE_HIGH, ALIKE_LOW, SAME_WORDING, WINDOW_DAYS
+from chipwire.signals.novelty import ALIKE_HIGH, ALIKE_LOW, SAME_WORDING, SURE_EVENT, WINDOW_DAYS
 
 UNIVERSE = load_universe()
 LINKER = Linker(UNIVERSE).id
@@ -37,6 +37,7 @@ class Story:
     event: str | None = "relaxation"
     value: float = 0.6
     via: str = "direct"
+    sure: float = 0.9
 
     @property
     def at(self) -> datetime:
@@ -62,7 +63,8 @@ def expected(stories: Sequence[Story], *, embedded: bool) -> dict[str, float]:
             earlier = timedelta(0) < age <= timedelta(days=WINDOW_DAYS) or (age == timedelta(0) and other.id < story.id)
             if not earlier or other.issuer != story.issuer:
                 continue
-            same_news = (other.event, other.sign) == (story.event, story.sign)
+            same_event = other.event == story.event or min(other.sure, story.sure) < SURE_EVENT
+            same_news = other.sign == story.sign and (same_event if embedded else other.event == story.event)
             cosine = math.cos(math.radians(story.angle - other.angle))
             if not embedded:
                 told += same_news
@@ -107,6 +109,7 @@ def novelty(warehouse: Warehouse, stories: Sequence[Story], *, embedded: bool = 
             },
             "reading": {
                 "headline_id": ids, "model_id": same, "event": pa.array(column(lambda s: s.event), pa.string()),
+                "p_event": column(lambda s: s.sure),
                 "p_ai_models": [0.0] * len(ids), "p_localization": [0.0] * len(ids), "p_sanctions": [0.9] * len(ids),
                 "exposures_on": pa.array([START.date()] * len(ids), pa.date32()), "batch_id": batch,
                 "embedding": pa.array(wording if embedded else [None] * len(ids), pa.list_(pa.float32())),
@@ -136,6 +139,8 @@ FIRST = Story("a")
         (Story("b", 5, angle_of((ALIKE_LOW + ALIKE_HIGH) / 2)), 0.5),  # partly new: another figure, a new fact
         (Story("b", 5, angle_of(ALIKE_LOW - 0.01)), 0.0),  # another story of the same kind
         (Story("b", 5, angle_of(0.9), event="earnings"), 0.0),
+        (Story("b", 5, angle_of(0.9), event="earnings", sure=0.4), 1.0),  # may be any event, so perhaps the same
+        (Story("b", 5, angle_of(0.9), event="earnings", value=-0.6, sure=0.4), 0.0),
         (Story("b", 5, angle_of(0.9), value=-0.6), 0.0),  # denied
         (Story("b", 5, angle_of(0.9), value=0.1), 0.0),
         (Story("b", 5, angle_of(0.97), event=None), 1.0),  # the very words, read a little differently
