@@ -134,5 +134,6 @@ def _compare(stories: _Stories, first: int) -> NDArray[np.int64]:
 def _may_be_one(stories: _Stories, later: NDArray[np.int64], earlier: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which pairs have one direction and no two events."""
     one, two = stories.event[later], stories.event[earlier]
-    same: NDArray[np.bool_] = (one == two) | (one == 0) | (two == 0)
-    return same & (stories.direction[later] == stories.direction[earlier])
+    found: NDArray[np.bool_] = (one == two) | (one == 0) | (two == 0)
+    found &= stories.direction[later] == stories.direction[earlier]
+    return found
