@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from chipwire.data.articles import read_article
-from chipwire.data.errors import BadRow, InputError, UnreadableInput
+from chipwire.data.errors import BadRow, InputError, UnreadableInput, counted
 from chipwire.data.feeds import read_feed
 from chipwire.data.files import STDIN, ByteSource, Found, content_kind, discover, text_start
 from chipwire.data.headline_store import HeadlineStore
@@ -211,7 +211,7 @@ class _Ingest:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return self._run(list(discover(paths)))
+            return self._run([*discover(paths), *_bare(paths)])
         finally:
             if collecting:
                 gc.enable()
@@ -349,6 +349,17 @@ class _Ingest:
         )
         languages = dict(sorted(self._languages.items(), key=lambda item: (-item[1], item[0])))
         return NewsSummary(files, skipped, passed_over, unreadable, languages, self._tickers, self._first_reject)
+
+
+def _bare(paths: Sequence[str | Path]) -> Iterator[Found]:
+    """Yield the folders in which there is nothing to read."""
+    for path in map(str, paths):
+        if not Path(path).is_dir() or any(not found.skipped for found in discover([path])):
+            continue
+        reason = "has no csv, jsonl, parquet, feed or article in it"
+        if strange := sum(not found.hidden for found in discover([path])):
+            reason += f" ({counted(strange, 'file')} of no known kind; 'chipwire rejects' lists them)"
+        yield Found(path, reason)
 
 
 def _has_header(source: ByteSource) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chipwire.data.bar_grid import BREATH, BarGrid, fitting_grid
 from chipwire.data.calendars import auctions
 from chipwire.data.calendars import venue as venue_facts
-from chipwire.data.errors import DomainError, NothingToDo
+from chipwire.data.errors import DomainError, NothingToDo, counted
 from chipwire.data.universe import Instrument, Universe
 from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.engine.settings import Settings
@@ -251,8 +251,10 @@ def _load_venue(
     column = np.array([symbols.index(symbol) for symbol in bars["instrument"]], dtype=np.int64)
     on_grid = np.isin(starts_at, grid.starts_at)
     if not on_grid.all():
-        where = "sessions" if settings.interval == "1d" else f"sessions or start off the grid of {settings.interval}"
-        warnings.append(f"{mic}: {int((~on_grid).sum())} bars lie outside the calendar's {where} and are not used")
+        where = "sessions" if settings.interval == "1d" else f"sessions or off the grid of {settings.interval}"
+        count = int((~on_grid).sum())
+        lie, used = counted(count, "bar lies", "bars lie"), "is" if count == 1 else "are"
+        warnings.append(f"{mic}: {lie} outside the calendar's {where} and {used} not used")
     matrices = {}
     for name in ("open", "high", "low", "close", "volume"):
         matrix = np.full((len(grid), len(symbols)), np.nan)

@@ -50,7 +50,7 @@ def ingest_news_command(
         _say_news(app, done)
     for path, reason in (*done.skipped, *done.passed_over):
         app.detail(f"{path}: skipped: {reason}")
-    if done.skipped:
+    if done.files and done.skipped:
         app.say(f"{counted(len(done.skipped), 'file')} skipped, of no known kind; 'chipwire rejects' lists them")
     _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject)
 

@@ -57,8 +57,9 @@ class OnnxModel:
         import onnxruntime
         from tokenizers import Tokenizer
 
+        part = "model.json"
         try:
-            described = json.loads(_read_small(folder / "model.json"))
+            described = json.loads(_read_small(folder / part))
             for name in ("tokenizer.json", "model.onnx"):
                 if not (folder / name).is_file():
                     raise BadModel(str(folder), f"{name} is missing")
@@ -66,18 +67,22 @@ class OnnxModel:
             self._columns = [known_labels(described["labels"], str(folder)).index(label) for label in LABELS]
             self._temperatures = _temperatures(described, folder)
             self._max_tokens = int(described["max_tokens"])
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            part = "tokenizer.json"
+            self._tokenizer = Tokenizer.from_file(str(folder / part))
+            part = "model.onnx"
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
             # Whole batches side by side keep the cores busier than one batch in parts.
             options.intra_op_num_threads = 1
             self._session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+                str(folder / part), options, providers=["CPUExecutionProvider"]
             )
         except BadModel:
             raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
-            raise BadModel(str(folder), said(error)) from error
+            what = f"it has no {error}" if isinstance(error, KeyError) else said(error)
+            reason = f"{part} cannot be used ({what}); copy the folder anew, or install chipwire anew if it is its own"
+            raise BadModel(str(folder), reason) from error
         self._gloss = load_gloss(folder)
         self._pool = ThreadPoolExecutor(threads())
         # A literal "[SEP]" in a headline is text, not a separator.

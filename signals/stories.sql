@@ -3,8 +3,8 @@
 -- `direction` is the sign of the reading; one that leans less than `least_lean` either way has none. `story` is what
 -- it is about: its event or, where none was recognised, its likeliest theme. `number` names the row.
 CREATE OR REPLACE TEMP TABLE story AS
-SELECT row_number() OVER () AS number, s.headline_id, s.issuer, h.available_at, s.via, s.reason, r.event, r.p_event, r.p_ai_models, r.p_localization,
-       r.p_sanctions,
+SELECT row_number() OVER () AS number, s.headline_id, s.issuer, h.available_at, s.via, s.reason,
+       r.event, r.p_event, r.p_ai_models, r.p_localization, r.p_sanctions,
        greatest(-1.0, least(1.0, s.p_positive - s.p_negative)) AS value,
        CASE s.via WHEN 'direct' THEN m.relevance * s.p_relevant ELSE s.p_relevant END AS relevance,
        CASE WHEN s.via = 'exposure' OR abs(s.p_positive - s.p_negative) > $least_lean

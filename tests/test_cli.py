@@ -182,6 +182,23 @@ def test_a_settings_file_gives_defaults_and_options_win(run, tmp_path: Path) -> 
     assert len(json.loads(run("rejects", "--json", "--limit", "5")[1])) == 2
 
 
+def test_an_empty_folder_is_an_error(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    code, _, err = run("ingest", "news", "in")
+    assert code == 1
+    assert one_line(err) == "error: in: has no csv, jsonl, parquet, feed or article in it"
+
+
+def test_an_empty_folder_beside_a_full_one_is_named(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "news.csv").write_text("published,title\n2024-05-06T10:00:00Z,TSMC reports sales\n", "utf-8")
+    code, _, err = run("ingest", "news", "full", "in")
+    assert code == 1
+    assert "1 headline added" in err
+    assert err.splitlines()[-1] == "error: in: has no csv, jsonl, parquet, feed or article in it"
+
+
 def test_what_is_said_of_skipped_files_can_be_typed(run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "news.csv").write_text(
@@ -200,8 +217,11 @@ def test_a_folder_of_unknown_files_only_does_not_pass_in_silence(run, tmp_path: 
     (tmp_path / "in").mkdir()
     for name in ("a.html", "b.html"):
         (tmp_path / "in" / name).write_text("<html></html>", "utf-8")
-    assert one_line(run("ingest", "news", "in")[2]).startswith("2 files skipped, of no known kind")
-    assert len(json.loads(run("rejects", "--json")[1])) == 2
+    code, _, err = run("ingest", "news", "in")
+    assert code == 1
+    assert "in it (2 files of no known kind; 'chipwire rejects' lists them)" in one_line(err)
+    listed = {row["file"] for row in json.loads(run("rejects", "--json")[1])}
+    assert listed == {str(Path("in", "a.html")), str(Path("in", "b.html")), "in"}
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,7 @@ def test_bars_off_the_grid_are_counted_and_not_used(world):
     hourly(world, "NVDA", "2024-01-03", "2024-01-04", 100.0).finer("NVDA", {"2024-01-03T15:47": 1.0})
     market = world.market(settings("2024-01-03", "2024-01-04"))
     assert market.warnings == (
-        "XNYS: 1 bars lie outside the calendar's sessions or start off the grid of 1h and are not used",
+        "XNYS: 1 bar lies outside the calendar's sessions or off the grid of 1h and is not used",
     )
 
 

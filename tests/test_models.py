@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -23,12 +24,15 @@ def model():
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A folder like the embedded model's, with the weights as a link."""
+def copy(tmp_path: Path) -> Iterator[Path]:
+    """A folder like the embedded model's, with the weights as a link that no test may write through."""
     for name in ("tokenizer.json", "model.json", "gloss.tsv"):
         shutil.copy(SHIPPED / name, tmp_path / name)
-    (tmp_path / "model.onnx").symlink_to(SHIPPED / "model.onnx")
-    return tmp_path
+    weights = SHIPPED / "model.onnx"
+    (tmp_path / "model.onnx").symlink_to(weights)
+    before = weights.stat().st_size, weights.stat().st_mtime_ns
+    yield tmp_path
+    assert before == (weights.stat().st_size, weights.stat().st_mtime_ns)
 
 
 def item(text: str, *names: str, language: str = "en") -> Item:
@@ -137,11 +141,18 @@ def test_unknown_labels_and_settings_are_refused_by_name(copy: Path, change: dic
 
 
 def test_missing_and_broken_files_are_one_line(copy: Path) -> None:
+    (copy / "model.onnx").unlink()
+    (copy / "model.onnx").write_bytes((SHIPPED / "model.onnx").read_bytes()[:1000])
+    with pytest.raises(BadModel, match=r"model\.onnx cannot be used \(.+\); copy the folder anew"):
+        load_model(str(copy))
     (copy / "tokenizer.json").write_text("{", "utf-8")
-    with pytest.raises(BadModel):
+    with pytest.raises(BadModel, match=r"tokenizer\.json cannot be used"):
         load_model(str(copy))
     (copy / "tokenizer.json").unlink()
     with pytest.raises(BadModel, match=r"tokenizer\.json is missing"):
+        load_model(str(copy))
+    (copy / "model.json").write_text("{", "utf-8")
+    with pytest.raises(BadModel, match=r"model\.json cannot be used"):
         load_model(str(copy))
     (copy / "model.json").unlink()
     with pytest.raises(BadModel, match=r"model\.json is missing"):
