@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chipwire.data.errors import ChipwireError
 from chipwire.data.universe import load_universe
@@ -44,13 +43,13 @@ from chipwire.signals.train_domain import (
     public_texts,
     split_groups,
 )  # fmt: skip
-from chipwire.signals.train_eval import fit_temperature
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Frame, Grower, load_frames
 from chipwire.signals.train_headlines import NEWEST, load_headlines
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
-from chipwire.signals.train_network import HELD, ISSUERS, MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
+from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
+from chipwire.signals.train_temperature import temperatures
 
 BASE: Final = {
     "name": "sentence-transformers/all-MiniLM-L6-v2",
@@ -68,6 +67,9 @@ PUBLIC: Final = (
 
 KNOWN_SHARE: Final = 0.5
 """`Recipe.known_share` of a training that goes on from earlier weights."""
+
+KEPT_SHARE: Final = 0.5
+"""`Recipe.kept_share` of such a training."""
 
 SECOND_SEEDS: Final = (5, 6)
 """Seeds of the networks that give a second opinion on the public labels."""
@@ -178,8 +180,26 @@ def _go_on(network: Any, start: Path) -> None:
         raise ChipwireError(f"{start} holds no weights of this network; give a training's OUT.safetensors") from error
 
 
+def copy_of(network: Any) -> dict[str, Any]:
+    """Return the network's weights as they are now, whatever becomes of it."""
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def keep(network: Any, earlier: Mapping[str, Any], share: float) -> None:
+    """Give a network the mean of earlier weights, by this share, and its own.
+
+    A mean of weights along one training generalises better than its last (M. Wortsman et al., "Robust fine-tuning of
+    zero-shot models", CVPR 2022).
+    """
+    now = network.state_dict()
+    network.load_state_dict({name: share * earlier[name] + (1 - share) * now[name] for name in now})
+
+
 def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
-    """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`."""
+    """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`.
+
+    What goes on keeps `Recipe.kept_share` of the weights that it went on from.
+    """
     import torch
 
     torch.manual_seed(seed)
@@ -188,6 +208,7 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start
     network = build_network(base)
     if start is not None:
         _go_on(network, start)
+    earlier = copy_of(network)
     tokenizer = load_tokenizer(base)
     of_ours = (*data.own["train"], *data.headlines, *data.newest)
     known = [glossed(text, gloss) for text in (*of_ours, *data.public["train"])]
@@ -195,6 +216,8 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start
         network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng), teacher_of(base, known), recipe,
         seed,
     )  # fmt: skip
+    if start is not None:
+        keep(network, earlier, recipe.kept_share)
     return network
 
 
@@ -237,55 +260,13 @@ def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
         yield feed(tokenizer, texts[start : start + 32])
 
 
-def temperatures(model: OnnxModel, texts: Sequence[Text]) -> dict[str, float]:
-    """Return the divisor of each head's logits that makes its probabilities honest on validation texts."""
-    from chipwire.signals.models import Item
-
-    raw = model.logits([Item(t.text, t.language, tuple(target.spans for target in t.targets)) for t in texts])
-    labels = np.array([target.label for text in texts for target in text.targets])
-    relevance = np.array(
-        [np.nan if target.relevance is None else target.relevance for t in texts for target in t.targets]
-    )
-    known = ~np.isnan(relevance)
-    events = np.array([-1 if text.event is None else text.event for text in texts])
-    directions = np.array([-1 if text.direction is None else text.direction for text in texts])
-    themes = np.array([text.themes or (np.nan,) * len(THEMES) for text in texts])
-    themed = ~np.isnan(themes[:, 0])
-    return {
-        "sentiment": fit_temperature(raw["sentiment"], labels),
-        "relevance": fit_temperature(_two(raw["relevance"][known]), relevance[known].astype(np.int64)),
-        "themes": fit_temperature(_two(raw["themes"][themed].ravel()), themes[themed].ravel().astype(np.int64)),
-        "event": fit_temperature(raw["event"][events >= 0], events[events >= 0]),
-        "direction": fit_temperature(raw["direction"][directions >= 0], directions[directions >= 0]),
-        "roles": fit_temperature(*_unnamed(raw["roles"], texts)),
-    }
-
-
-def _unnamed(roles: NDArray[np.float64], texts: Sequence[Text]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return logits and labels of the issuers that texts move without naming them; who is not listed is not moved."""
-    issuers = np.einsum("ir,brl->bil", np.array(HELD), roles)
-    rows, labels = [], []
-    for row, text in enumerate(texts):
-        named = {target.issuer for target in text.targets}
-        for number, issuer in enumerate(ISSUERS if text.moved is not None else ()):
-            if issuer not in named:
-                rows.append(issuers[row, number])
-                labels.append((text.moved or {}).get(issuer, LABELS.index("neutral")))
-    return np.array(rows), np.array(labels)
-
-
-def _two(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the two-column form of logits of a yes or no."""
-    return np.stack([np.zeros_like(logits), logits], axis=1)
-
-
 def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return the facts that ``model.json`` states."""
     cutoffs = [str(BASE["training_cutoff"]), *(str(item["cutoff"]) for item in PUBLIC)]
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "6",
+        "version": "7",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -359,7 +340,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public data sets")
     parser.add_argument("--base", type=Path, required=True, help=f"folder of {BASE['name']}")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--start", type=Path, help="weights to go on from: the OUT.safetensors of an earlier training")
+    parser.add_argument(
+        "--start", type=Path,
+        help="weights to go on from: the OUT.safetensors of an earlier training; the mean of before and after is kept",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
     parser.add_argument(
@@ -371,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
             recipe = Recipe(
                 epochs=_positive(options.epochs), public_only=options.public_only,
-                known_share=KNOWN_SHARE if options.start else 1.0,
+                known_share=KNOWN_SHARE if options.start else 1.0, kept_share=KEPT_SHARE if options.start else 0.0,
             )  # fmt: skip
             build(options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start)
     except (ChipwireError, OSError, ValueError) as error:

@@ -25,7 +25,7 @@ Vectors = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; the defaults made the embedded one.
+    """How a model is trained; the model card says how the embedded one was, in several parts.
 
     Attributes
     ----------
@@ -41,7 +41,9 @@ class Recipe:
         How often one of our own headlines is read in an epoch, and how many texts are grown from each frame.
     known_share : float
         Share of the older headlines (all but `train_headlines.NEWEST`) that an epoch draws, for a training that goes
-        on from earlier weights; rows, public sets and frames are read whole. The embedded model was made with 0.5.
+        on from earlier weights; rows, public sets and frames are read whole.
+    kept_share : float
+        Share of the earlier weights in the result of a training that goes on from such; 0 for what it came to.
     public_only : bool
         Whether our own headlines and frames are left out, and public labels taken as they are.
     """
@@ -57,6 +59,7 @@ class Recipe:
     own_repeats: int = 1
     frame_repeats: int = 1
     known_share: float = 1.0
+    kept_share: float = 0.0
     public_only: bool = False
 
 
