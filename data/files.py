@@ -131,9 +131,20 @@ def _walk(folder: str) -> Iterator[Found]:
                     "the file itself to have its content decide"
                 )
                 yield Found(path, reason, skipped=True)
+            elif _is_special(path):
+                yield Found(path, "is not a regular file; name a pipe itself to have it read")
             else:
                 yield Found(path)
     yield from problems
+
+
+def _is_special(path: str) -> bool:
+    """Return whether it is a pipe, socket or device: who opens one may wait for ever."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def suffix_kind(name: str) -> str | None:

@@ -72,8 +72,11 @@ def _model(universe: Path | None) -> Finding:
 
 
 def _length(db: Path, warehouse: Warehouse) -> Finding:
-    """Compare the file's length with the blocks that its header counts: a copy that was cut off opens, and counts."""
-    block, blocks = warehouse.rows("SELECT block_size, total_blocks FROM pragma_database_size()")[0]
+    """Compare the file's length with the blocks that hold something: a copy that was cut off opens, and counts them.
+
+    Free blocks do not count: DuckDB cuts them from the end of the file and still has them in their number.
+    """
+    block, blocks = warehouse.rows("SELECT block_size, used_blocks FROM pragma_database_size()")[0]
     size, least = db.stat().st_size, FILE_HEADERS + block * blocks
     if size < least:
         return Finding("warehouse", "bad", f"{db} is cut off: {size:,} bytes of at least {least:,}; restore a copy")

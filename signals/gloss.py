@@ -33,13 +33,19 @@ def load_gloss(folder: Path) -> Gloss | None:
     Raises
     ------
     BadModel
-        A line is not ``word<TAB>gloss``.
+        A line is not ``word<TAB>gloss``, or the last one has no end.
     """
     path = folder / FILE
     if not path.is_file():
         return None
     words: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadModel(str(folder), f"{FILE} is not UTF-8; copy the folder anew") from error
+    if not text.endswith("\n"):
+        raise BadModel(str(folder), f"{FILE} is cut short; copy the folder anew")
+    for number, line in enumerate(text.splitlines(), 1):
         word, tab, gloss = line.partition("\t")
         if not tab or not _RUN.fullmatch(word):
             raise BadModel(str(folder), f"{FILE} line {number}: '{line[:40]}' is not a word, a tab and its gloss")

@@ -151,11 +151,13 @@ def load_model(reference: str | None = None) -> Model:
     from chipwire.signals.hub_model import TransformersModel
     from chipwire.signals.onnx_model import OnnxModel
 
+    if reference == "":
+        raise BadModel("''", "the name is empty; give a folder or a hub id such as 'owner/name'")
     if reference is None:
         with resources.as_file(resources.files("chipwire.signals.model")) as folder:
             model: Model = OnnxModel(folder)
     elif (folder := Path(reference)).is_dir():
-        if (folder / "model.onnx").is_file():
+        if (folder / "model.onnx").is_file() or (folder / "model.json").is_file():
             model = OnnxModel(folder)
         else:
             _check_files(folder)
@@ -164,7 +166,7 @@ def load_model(reference: str | None = None) -> Model:
         raise BadModel(reference, "it is neither a directory nor a hub id such as 'owner/name'")
     else:
         model = TransformersModel(reference, local=False)
-    _selftest(model)
+    _selftest(model, reference or model.card.name)
     return model
 
 
@@ -238,22 +240,24 @@ def _check_files(folder: Path) -> None:
             raise BadModel(str(folder), "config.json is larger than 1 MB")
 
 
-def _selftest(model: Model) -> None:
+def _selftest(model: Model, reference: str) -> None:
     """Read sentences whose sign nobody doubts; a model that fails has its labels mixed up."""
     tests = [test for test in model.card.selftest if model.card.reads(_language(test[0]))]
+    if not tests:
+        raise BadModel(reference, "it has no self-test in a language that it reads")
     items = [Item(text, _language(text), (spans_in(text, target),)) for text, target, _ in tests]
     try:
         read = model.read(items).sentiment
     except BadModel:
         raise
     except Exception as error:  # what a runtime raises for a graph that does not fit
-        raise BadModel(model.card.name, f"it cannot be run: {said(error)}") from error
+        raise BadModel(reference, f"it cannot be run: {said(error)}") from error
     # Neutral is a matter of taste between models; the two signs are not.
     signs = {"negative": -1.0, "positive": 1.0}
     for (text, _, label), row in zip(tests, read, strict=True):
         if label in signs and (row[2] - row[0]) * signs[label] <= 0:
             raise BadModel(
-                model.card.name,
+                reference,
                 f"self-test failed: '{text}' should be {label} but P(negative)={row[0]:.2f}, "
                 f"P(positive)={row[2]:.2f}; are its labels in the right order?",
             )

@@ -17,7 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.errors import BadModel
+from chipwire.data.errors import BadModel, counted
+from chipwire.signals.gloss import FILE as GLOSS_FILE
 from chipwire.signals.gloss import load_gloss
 from chipwire.signals.masking import Span
 from chipwire.signals.models import (
@@ -62,7 +63,7 @@ class OnnxModel:
             described = json.loads(_read_small(folder / part))
             for name in ("tokenizer.json", "model.onnx"):
                 if not (folder / name).is_file():
-                    raise BadModel(str(folder), f"{name} is missing")
+                    raise BadModel(str(folder), f"{name} is missing; copy the folder anew")
             self.card = _card(described, folder)
             self._columns = [known_labels(described["labels"], str(folder)).index(label) for label in LABELS]
             self._temperatures = _temperatures(described, folder)
@@ -77,18 +78,29 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 str(folder / part), options, providers=["CPUExecutionProvider"]
             )
+            self._check_sizes(folder)
+            self._gloss = load_gloss(folder)
         except BadModel:
             raise
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception for a bad file
             what = f"it has no {error}" if isinstance(error, KeyError) else said(error)
             reason = f"{part} cannot be used ({what}); copy the folder anew, or install chipwire anew if it is its own"
             raise BadModel(str(folder), reason) from error
-        self._gloss = load_gloss(folder)
+        if self._gloss is None and self.card.reads("zh"):
+            raise BadModel(str(folder), f"{GLOSS_FILE} is missing, by which Chinese is read; copy the folder anew")
         self._pool = ThreadPoolExecutor(threads())
         # A literal "[SEP]" in a headline is text, not a separator.
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._max_tokens)
+
+    def _check_sizes(self, folder: Path) -> None:
+        """Raise `BadModel` where model.json names more or fewer events, roles or themes than the graph tells apart."""
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        for what, output, names in (("event", "event", self.card.events), ("role", "roles", self.card.roles)):
+            if len(names) != (apart := shapes[output][1]):
+                told = f"model.json names {counted(len(names), what)}, model.onnx tells {apart} apart"
+                raise BadModel(str(folder), f"{told}; copy the folder anew")
 
     def read(self, items: Sequence[Item]) -> Readings:
         """Read items; see `chipwire.signals.models.Model`."""
@@ -207,13 +219,20 @@ def _card(described: dict[str, Any], folder: Path) -> ModelCard:
     cutoff = described.get("training_cutoff")
     return ModelCard(
         name=str(described["name"]),
-        languages=tuple(described["languages"]),
-        events=tuple(described["events"]),
-        roles=tuple(described["roles"]),
+        languages=_names(described, "languages", folder),
+        events=_names(described, "events", folder),
+        roles=_names(described, "roles", folder),
         training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
         files_sha256=files_digest(folder),
         selftest=tuple((test["headline"], test["target"], test["label"]) for test in described["selftest"]),
     )
+
+
+def _names(described: dict[str, Any], key: str, folder: Path) -> tuple[str, ...]:
+    names = described[key]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        raise BadModel(str(folder), f"model.json: {key} must be a list of different names, not {str(names)[:80]}")
+    return tuple(names)
 
 
 def _temperatures(described: dict[str, Any], folder: Path) -> dict[str, float]:
@@ -225,8 +244,8 @@ def _temperatures(described: dict[str, Any], folder: Path) -> dict[str, float]:
 
 
 def _read_small(path: Path) -> str:
-    if not path.exists():
-        raise BadModel(str(path.parent), f"{path.name} is missing")
+    if not path.is_file():
+        raise BadModel(str(path.parent), f"{path.name} is missing; copy the folder anew")
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise BadModel(str(path.parent), f"{path.name} is larger than 1 MB")
     return path.read_text("utf-8")

@@ -90,6 +90,21 @@ def test_a_file_that_was_cut_off_is_found_without_reading_it_all(path: Path) -> 
     assert f"{size - 4_096:,} bytes of at least {size:,}" in bad(path, verify=False)[0].detail
 
 
+def test_free_blocks_that_duckdb_has_cut_from_the_end_are_no_fault(tmp_path: Path) -> None:
+    counted = "(SELECT 262144 AS block_size, 15 AS total_blocks, 9 AS used_blocks, 6 AS free_blocks)"  # as once seen
+
+    class Emptied:
+        def rows(self, sql: str) -> list[tuple[int, int]]:
+            return duckdb.sql(sql.replace("pragma_database_size()", counted)).fetchall()
+
+    path = tmp_path / "w.duckdb"
+    path.write_bytes(b"")
+    os.truncate(path, 12_288 + 9 * 262_144)
+    assert doctor._length(path, Emptied()).result == "ok"
+    os.truncate(path, 12_288 + 9 * 262_144 - 1)
+    assert doctor._length(path, Emptied()).result == "bad"
+
+
 def test_a_table_without_a_digest_is_read_and_said_so(path: Path) -> None:
     alter(path, "DELETE FROM digest WHERE name = 'headline'")
     found = {finding.check: finding.detail for finding in examine(path, verify=True)}

@@ -131,12 +131,45 @@ def test_the_order_of_the_labels_is_that_of_signs_and_roles_alike(copy: Path) ->
         ({"format": "another"}, "format is 'another'"),
         ({"max_tokens": 1}, "out of range"),
         ({"temperatures": {"sentiment": 0}}, "out of range"),
+        ({"languages": "en"}, "languages must be a list of different names, not en"),
+        ({"languages": ["xx"]}, "no self-test in a language that it reads"),
+        ({"events": ["none"] * 26}, "events must be a list of different names"),
+        ({"events": ["none"]}, r"names 1 event, model\.onnx tells 26 apart"),
+        ({"roles": ["gpu_seller"]}, r"names 1 role, model\.onnx tells 40 apart"),
     ],
 )
 def test_unknown_labels_and_settings_are_refused_by_name(copy: Path, change: dict, says: str) -> None:
     described = json.loads((copy / "model.json").read_text("utf-8")) | change
     (copy / "model.json").write_text(json.dumps(described), "utf-8")
     with pytest.raises(BadModel, match=says):
+        load_model(str(copy))
+
+
+def test_a_glossary_that_is_missing_or_cut_short_is_named(copy: Path) -> None:
+    whole = (copy / "gloss.tsv").read_bytes()
+    (copy / "gloss.tsv").write_bytes(whole[:100_000])
+    with pytest.raises(BadModel, match=r"gloss\.tsv is (cut short|not UTF-8)"):
+        load_model(str(copy))
+    (copy / "gloss.tsv").write_bytes(b"\xff" + whole)
+    with pytest.raises(BadModel, match=r"gloss\.tsv is not UTF-8"):
+        load_model(str(copy))
+    (copy / "gloss.tsv").unlink()
+    with pytest.raises(BadModel, match=r"gloss\.tsv is missing"):
+        load_model(str(copy))
+
+
+def test_a_device_in_place_of_a_file_is_not_read(copy: Path) -> None:
+    (copy / "model.json").unlink()
+    (copy / "model.json").symlink_to("/dev/zero")
+    with pytest.raises(BadModel, match=r"model\.json is missing"):
+        load_model(str(copy))
+
+
+def test_an_empty_name_and_a_folder_without_its_graph_are_told(copy: Path) -> None:
+    with pytest.raises(BadModel, match="the name is empty"):
+        load_model("")
+    (copy / "model.onnx").unlink()
+    with pytest.raises(BadModel, match=r"model\.onnx is missing"):
         load_model(str(copy))
 
 

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -314,6 +315,14 @@ def test_overlong_lines_are_rejected_alone(write: Write) -> None:
     found, rejected = rows(path, read_jsonl)
     assert [row["t"] for row in found] == ["a", "b"]
     assert rejected == [(2, "a line longer than 8 MiB")]
+
+
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.csv")
+    (tmp_path / "q.csv").write_text("x")
+    found = {Path(item.path).name: item.problem for item in discover([tmp_path])}
+    assert found == {"p.csv": "is not a regular file; name a pipe itself to have it read", "q.csv": None}
+    assert [item.problem for item in discover([tmp_path / "p.csv"])] == [None]
 
 
 def test_folders_globs_and_missing_files(tmp_path: Path) -> None:
