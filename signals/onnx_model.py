@@ -95,7 +95,7 @@ class OnnxModel:
         self._tokenizer.enable_truncation(self._max_tokens)
 
     def _check_sizes(self, folder: Path) -> None:
-        """Raise `BadModel` where model.json names more or fewer events, roles or themes than the graph tells apart."""
+        """Raise `BadModel` where model.json names more or fewer events or roles than the graph tells apart."""
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         for what, output, names in (("event", "event", self.card.events), ("role", "roles", self.card.roles)):
             if len(names) != (apart := shapes[output][1]):
