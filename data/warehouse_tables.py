@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 Params = Sequence[object] | Mapping[str, object]
 """Values of a statement's parameters, by position or by name."""
+
+WITHOUT_INDEX: Final = {
+    "linked": ("headline_id", "linker"),
+    "mention": ("headline_id", "issuer", "linker"),
+    "reading": ("headline_id", "model_id"),
+    "score": ("headline_id", "issuer", "model_id"),
+}
+"""What no two rows of a table may share, where no index sees to it: an index of a key is held in memory, and these
+tables grow with the headlines. `insert` compares with all rows that are there; `repeated` looks afterwards."""
 
 _NOT_DIGESTED = frozenset({"digest", "migration"})
 _ORDER = "order_in_call"
@@ -65,11 +74,14 @@ class Tables(ABC):
         order = list(range(len(given)))
         numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
         key = ", ".join(f'"{name}"' for name in self._layout(table)[1] if name in names) or _ORDER
+        unindexed = table in WITHOUT_INDEX
+        new = f'ANTI JOIN "{table}" USING ({key}) ' if unindexed else ""
+        refused = "" if unindexed else " ON CONFLICT DO NOTHING"
         self.touch(table)
         # DuckDB reads `incoming` on all threads: which of two rows came first has to be said.
         sql = (
-            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608 - from the catalog
-            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1 ON CONFLICT DO NOTHING"
+            f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming {new}'  # noqa: S608 - from the catalog
+            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) = 1{refused}"
         )
         return self.run(sql, incoming=numbered)
 
@@ -79,7 +91,7 @@ class Tables(ABC):
         Raises
         ------
         duckdb.ConstraintException
-            The caller was mistaken; nothing of the open transaction stays.
+            The caller was mistaken, of a table that is not `WITHOUT_INDEX`; nothing of the open transaction stays.
         """
         columns, _ = self._named_columns(table, rows)
         self.touch(table)
@@ -97,11 +109,17 @@ class Tables(ABC):
     def _layout(self, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return a table's columns and its key; no table changes while a warehouse is open."""
         if not self._layouts:
-            keys = dict(self.rows(_KEYS))
+            keys = dict(self.rows(_KEYS)) | WITHOUT_INDEX
             self._layouts = {
                 name: (frozenset(columns), tuple(keys.get(name, ()))) for name, columns in self.rows(_COLUMNS)
             }
         return self._layouts.get(table, (frozenset(), ()))
+
+    def repeated(self, table: str) -> int:
+        """Return how many rows of a table `WITHOUT_INDEX` share their key with an earlier one; 0 is sound."""
+        key = ", ".join(f'"{name}"' for name in WITHOUT_INDEX[table])
+        sql = f'SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT {key} FROM "{table}")) FROM "{table}"'  # noqa: S608
+        return int(self.value(sql))
 
     def new_batch(self, command: str, source: str, rows_read: int = 0) -> int:
         """Open a batch inside the current transaction and return its number; close it with `end_batch`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chipwire.data.errors import ChipwireError, WarehouseMissing, counted
 from chipwire.data.warehouse import Warehouse
+from chipwire.data.warehouse_tables import WITHOUT_INDEX
 
 PACKAGES = ("duckdb", "pandas", "backtrader", "transformers", "onnxruntime", "exchange_calendars")
 
@@ -90,7 +91,11 @@ def _tables(warehouse: Warehouse, *, verify: bool) -> list[Finding]:
         if table in ("digest", "migration"):
             continue
         if verify:
-            found.append(_compared(table, warehouse.table_digest(table), digests.get(table)))
+            compared = _compared(table, warehouse.table_digest(table), digests.get(table))
+            if table in WITHOUT_INDEX and (repeated := warehouse.repeated(table)):
+                detail = f"{counted(repeated, 'row')} of a key that is there already; restore a copy"
+                compared = Finding(table, "bad", detail)
+            found.append(compared)
         else:
             count = warehouse.value(f'SELECT count(*) FROM "{table}"')  # noqa: S608 - names from the checked catalog
             found.append(Finding(table, "ok", counted(int(count), "row")))

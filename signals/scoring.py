@@ -24,7 +24,7 @@ from chipwire.signals.models import LABELS, Progress
 from chipwire.signals.reading import HeadlineReading, Reader, Title
 
 MEMORY = "384MB"
-"""DuckDB's share while scoring: enough for a million headlines, so that more headlines take disk and not memory."""
+"""DuckDB's share while scoring; the tables that are written have no index, so that more headlines take disk alone."""
 LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""
@@ -87,14 +87,14 @@ def link_headlines(warehouse: Warehouse, universe: Universe, on_progress: Progre
             for mention in linker.link(row["title"], row["summary"], row["body"])
         ]
         with warehouse.transaction():
-            warehouse.insert("linked", _columns(headline_id=[row["headline_id"] for row in rows], linker=linker.id))
+            warehouse.append("linked", _columns(headline_id=[row["headline_id"] for row in rows], linker=linker.id))
             if found:
                 ids, issuers, relevances, names = zip(*found, strict=True)
                 table = _columns(
                     headline_id=ids, issuer=issuers, via="direct", relevance=relevances, matched=names,
                     linker=linker.id,
                 )  # fmt: skip
-                warehouse.insert("mention", table)
+                warehouse.append("mention", table)
         read, mentions = read + len(rows), mentions + len(found)
         naming += len({row[0] for row in found})
         if on_progress:
@@ -209,8 +209,8 @@ class _Work:
     def _write(self, readings: pa.Table, scores: pa.Table | None) -> None:
         with self._warehouse.transaction():
             number = self._warehouse.new_batch("score", self._model_id)
-            self._warehouse.insert("reading", _numbered(readings, number))
-            added = self._warehouse.insert("score", _numbered(scores, number)) if scores is not None else 0
+            self._warehouse.append("reading", _numbered(readings, number))
+            added = self._warehouse.append("score", _numbered(scores, number)) if scores is not None else 0
             self._warehouse.end_batch(number, len(readings), added)
         self._warehouse.acknowledge()
 

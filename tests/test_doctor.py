@@ -71,6 +71,13 @@ def test_a_value_changed_by_other_means_is_found_by_verify_only(path: Path, sql:
     assert bad(path, verify=False) == []
 
 
+def test_a_key_that_stands_twice_where_no_index_forbids_it_is_found(path: Path) -> None:
+    with Warehouse.open(path, write=True) as warehouse:
+        warehouse.append("linked", pa.table({"headline_id": ["a", "b", "a"], "linker": ["x"] * 3}))
+    assert bad(path, verify=False) == []
+    assert bad(path) == [Finding("linked", "bad", "1 row of a key that is there already; restore a copy")]
+
+
 def test_a_broken_block_is_one_finding_not_a_traceback(path: Path) -> None:
     content = bytearray(path.read_bytes())
     place = content.find(b"0000000000000bb7") if b"0000000000000bb7" in content else len(content) // 2

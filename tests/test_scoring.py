@@ -320,12 +320,12 @@ class Model(tests.FakeModel):
         strike("asked")
         return super().read(items)
 
-inner = Warehouse.insert
-def insert(self, table, rows):
+inner = Warehouse.append
+def append(self, table, rows):
     added = inner(self, table, rows)
     strike(table)
     return added
-Warehouse.insert = insert
+Warehouse.append = append
 after = Warehouse.acknowledge
 def acknowledge(self):
     strike("committed")

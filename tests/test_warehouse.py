@@ -25,6 +25,7 @@ from chipwire.data.errors import (
     WriteFailed,
 )
 from chipwire.data.warehouse import Warehouse
+from chipwire.data.warehouse_tables import WITHOUT_INDEX
 
 WRITER = """
 import os, resource, signal, sys
@@ -279,6 +280,26 @@ def test_rows_whose_keys_are_new_are_appended_and_a_repeated_key_takes_all_back(
     with pytest.raises(ValueError, match="no such columns in headline: \\['colour'\\]"):
         warehouse.append("headline", pa.table({"colour": ["red"]}))
     assert warehouse.value("SELECT count(*) FROM headline") == 5
+
+
+LINKED = pa.table({"headline_id": ["a", "b", "b"], "linker": ["x", "x", "x"]})
+
+
+def test_tables_without_an_index_take_only_new_keys_too(warehouse: Warehouse) -> None:
+    assert warehouse.insert("linked", LINKED) == 2
+    assert warehouse.insert("linked", pa.table({"headline_id": ["a", "a", "c"], "linker": ["x", "y", "x"]})) == 2
+    assert warehouse.rows("FROM linked ORDER BY ALL") == [("a", "x"), ("a", "y"), ("b", "x"), ("c", "x")]
+    assert warehouse.repeated("linked") == 0
+    warehouse.append("linked", LINKED)
+    assert warehouse.repeated("linked") == 3
+
+
+def test_what_grows_with_the_headlines_has_no_index_and_all_else_has_one(warehouse: Warehouse) -> None:
+    """An index is held in memory whatever the limit: by a million headlines these four would need 400 MB of it."""
+    sql = "SELECT DISTINCT table_name FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')"
+    indexed = {table for (table,) in warehouse.rows(sql)}
+    assert not indexed & set(WITHOUT_INDEX)
+    assert set(warehouse.table_names()) - indexed == {*WITHOUT_INDEX}
 
 
 def test_inserting_takes_frames_by_name_and_refuses_unknown_columns(warehouse: Warehouse) -> None:
