@@ -14,9 +14,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -25,31 +24,19 @@ import numpy as np
 
 from chipwire.data.errors import ChipwireError
 from chipwire.data.universe import load_universe
-from chipwire.signals import train_data
 from chipwire.signals.gloss import FILE, Gloss, load_gloss
 from chipwire.signals.models import load_model
 from chipwire.signals.onnx_model import FORMAT, OnnxModel
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
-from chipwire.signals.train_domain import (
-    DIRECTIONS,
-    EVENTS,
-    Text,
-    drop_near,
-    glossed,
-    load_rows,
-    masked,
-    own_texts,
-    public_texts,
-    split_groups,
-)  # fmt: skip
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text, glossed
 from chipwire.signals.train_export import activation_ranges, write_graph
-from chipwire.signals.train_frames import Frame, Grower, load_frames
-from chipwire.signals.train_headlines import NEWEST, load_headlines
+from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
 from chipwire.signals.train_temperature import temperatures
+from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
 BASE: Final = {
     "name": "sentence-transformers/all-MiniLM-L6-v2",
@@ -74,8 +61,6 @@ KEPT_SHARE: Final = 0.5
 SECOND_SEEDS: Final = (5, 6)
 """Seeds of the networks that give a second opinion on the public labels."""
 
-LANGUAGES: Final = ("en", "zh")
-
 OWN_CUTOFF: Final = "2026-11-22"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
 
@@ -88,85 +73,6 @@ SELFTEST: Final = (
     ("美国将中芯国际列入实体清单", "中芯国际", "negative"),
 )
 """Headlines that any usable model reads rightly; they are read whenever the model is loaded."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """The texts, by split where they have one, and what was left out.
-
-    Attributes
-    ----------
-    headlines : list of Text
-        For training only, like the frames; those near to a validation or test wording are not among them.
-    newest : list of Text
-        Further such headlines, of `train_headlines.NEWEST`.
-    """
-
-    own: Mapping[str, list[Text]]
-    public: Mapping[str, list[Text]]
-    headlines: list[Text]
-    newest: list[Text]
-    frames: list[Frame]
-    counts: dict[str, int]
-
-    @property
-    def held(self) -> list[Text]:
-        """Our own texts for validation and test: nothing that is trained on may come near them."""
-        return [text for split in ("validation", "test") for text in self.own[split]]
-
-
-def gather(folder: Path) -> Data:
-    """Read all texts."""
-    rows = load_rows()
-    splits = split_groups(rows)
-    texts = own_texts(rows)
-    own = {split: [text for text in texts if splits[text.group] == split] for split in train_data.SPLITS}
-    counts: dict[str, int] = {}
-    for language in LANGUAGES:
-        for split in train_data.SPLITS:
-            found = sum(row.language == language and splits[row.group] == split for row in rows)
-            counts[f"own rows, {language}: {split}"] = found
-    corpus = train_data.load_corpus(folder)
-    counts |= {f"dropped: {reason}": count for reason, count in corpus.dropped.items()}
-    parts = train_data.split_corpus(corpus.examples)
-    public = {split: public_texts(parts[split]) for split in parts}
-    counts |= {f"public rows: {name}": n for name, n in Counter(row.source for row in corpus.examples).items()}
-    frames = [frame for language in LANGUAGES for frame in load_frames(language)]
-    headlines = load_headlines()
-    for language in LANGUAGES:
-        counts[f"frames, {language}"] = sum(frame.language == language for frame in frames)
-        counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
-    kept = drop_near(headlines, [*own["validation"], *own["test"]])
-    counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
-    last = {text.original for text in load_headlines(endings=NEWEST)}
-    older, newest = ([text for text in kept if (text.original in last) is wanted] for wanted in (False, True))
-    return Data(own, public, older, newest, frames, counts)
-
-
-def epoch_texts(
-    data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator
-) -> list[Text]:
-    """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
-    drawn, whole = [], list(data.public["train"])
-    if not recipe.public_only:
-        drawn += data.headlines * recipe.own_repeats
-        grown = [
-            text
-            for language, grower in growers.items()
-            for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
-        ]
-        whole += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
-    if recipe.known_share < 1:
-        drawn = [text for text in drawn if rng.random() < recipe.known_share]
-    return [
-        glossed(
-            masked(text, int(rng.integers(len(text.targets))))
-            if text.targets and rng.random() < recipe.masked_share
-            else text,
-            gloss,
-        )
-        for text in (*drawn, *whole)
-    ]
 
 
 def _go_on(network: Any, start: Path) -> None:
@@ -195,10 +101,14 @@ def keep(network: Any, earlier: Mapping[str, Any], share: float) -> None:
     network.load_state_dict({name: share * earlier[name] + (1 - share) * now[name] for name in now})
 
 
-def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None) -> Any:
+def train(
+    base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start: Path | None = None,
+    committee: Sequence[OnnxModel] = (),
+) -> Any:  # fmt: skip
     """Return a network trained from the base, or on from the weights of an earlier one; all chance is from `seed`.
 
-    What goes on keeps `Recipe.kept_share` of the weights that it went on from.
+    What goes on keeps `Recipe.kept_share` of the weights that it went on from. With the models of a committee, what
+    they say is learnt beside the labels.
     """
     import torch
 
@@ -212,9 +122,10 @@ def train(base: Path, data: Data, recipe: Recipe, gloss: Gloss, seed: int, start
     tokenizer = load_tokenizer(base)
     of_ours = (*data.own["train"], *data.headlines, *data.newest)
     known = [glossed(text, gloss) for text in (*of_ours, *data.public["train"])]
+    data = hear(data, committee)
     fit(
-        network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng), teacher_of(base, known), recipe,
-        seed,
+        network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng, committee), teacher_of(base, known),
+        recipe, seed,
     )  # fmt: skip
     if start is not None:
         keep(network, earlier, recipe.kept_share)
@@ -310,20 +221,25 @@ def _digest(file: Path) -> str:
 
 
 def build(
-    folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int, start: Path | None = None
-) -> dict[str, Any]:
-    """Train the model from data and write its folder; return the facts of ``model.json``."""
+    folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int, start: Path | None = None,
+    committee: Sequence[Path] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Train the model from data, taught by a committee if there is one, and write its folder; return its facts."""
     import torch
 
     torch.set_num_threads(2)
     gloss = load_gloss(gloss_file.parent)
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
+    voices = [OnnxModel(model) for model in committee]
     data = gather(folder)
     if not recipe.public_only:
         data = replace(data, public={**data.public, "train": second_opinions(base, data.public["train"], SECOND_SEEDS)})
-    network = train(base, data, recipe, gloss, seed, start)
-    facts = describe(data, recipe, seed) | {"start": _digest(start) if start else None}
+    network = train(base, data, recipe, gloss, seed, start, voices)
+    facts = describe(data, recipe, seed) | {
+        "start": _digest(start) if start else None,
+        "committee": [_digest(model / "model.onnx") for model in committee],
+    }
     export(network, base, data, gloss, gloss_file, out, facts)
     return facts
 
@@ -344,6 +260,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--start", type=Path,
         help="weights to go on from: the OUT.safetensors of an earlier training; the mean of before and after is kept",
     )  # fmt: skip
+    parser.add_argument(
+        "--committee", type=Path, nargs="+", default=[], metavar="MODEL",
+        help="folders of trained models; the mean of what they say is learnt beside the labels",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
     parser.add_argument(
@@ -357,7 +277,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 epochs=_positive(options.epochs), public_only=options.public_only,
                 known_share=KNOWN_SHARE if options.start else 1.0, kept_share=KEPT_SHARE if options.start else 0.0,
             )  # fmt: skip
-            build(options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start)
+            build(
+                options.data, options.base, gloss_file, options.out, recipe, options.seed, options.start,
+                options.committee,
+            )  # fmt: skip
     except (ChipwireError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chipwire.data.universe import Universe, load_universe
 from chipwire.signals.gloss import Gloss
 from chipwire.signals.linking import Linker
@@ -63,19 +66,40 @@ class Target:
     ----------
     spans : tuple of (int, int)
         Where the text names it; empty: the label is about the whole text.
-    label : int
-        Index into `LABELS`.
+    label : int or None
+        Index into `LABELS`; None when not labelled.
     relevance : float or None
         1 when the headline is about a thing that moves the company, 0 when not, None when not labelled.
     second : tuple of three floats, or None
         Probabilities of `LABELS` by networks that were not trained on the text (`chipwire.signals.train_second`).
+    said : tuple of four floats, or None
+        Probabilities of `LABELS`, and of relevance, by a committee (`chipwire.signals.train_committee`).
     """
 
     issuer: str
     spans: tuple[Span, ...]
-    label: int
+    label: int | None
     relevance: float | None
     second: tuple[float, float, float] | None = None
+    said: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a committee says of a text as a whole (`chipwire.signals.train_committee`): means of probabilities.
+
+    Attributes
+    ----------
+    themes, event, direction : float32 array
+        In the order of `THEMES`, `EVENTS`, `DIRECTIONS`.
+    moved : float32 array of shape (issuers, labels)
+        Of each issuer of the universe, by id; NaN for those that the text names.
+    """
+
+    themes: NDArray[np.float32]
+    event: NDArray[np.float32]
+    direction: NDArray[np.float32]
+    moved: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -86,6 +110,8 @@ class Text:
     ----------
     moved : mapping of str to int, or None
         Labels of the issuers that the headline moves without naming them.
+    said : Said or None
+        What a committee says of it.
     """
 
     text: str
@@ -99,6 +125,7 @@ class Text:
     group: str
     wording: str = ""
     moved: Mapping[str, int] | None = None
+    said: Said | None = None
 
     @property
     def original(self) -> str:
@@ -239,10 +266,7 @@ def masked(text: Text, number: int) -> Text:
     """Return the text for one of its targets alone, its names masked."""
     target = text.targets[number]
     words, spans = mask_names(text.text, target.spans, text.others)
-    return Text(
-        words, text.language, (replace(target, spans=spans),), (), text.themes,
-        text.event, text.direction, text.source, text.group, text.original, text.moved,
-    )  # fmt: skip
+    return replace(text, text=words, targets=(replace(target, spans=spans),), others=(), wording=text.original)
 
 
 def glossed(text: Text, gloss: Gloss) -> Text:

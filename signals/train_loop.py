@@ -44,6 +44,8 @@ class Recipe:
         on from earlier weights; rows, public sets and frames are read whole.
     kept_share : float
         Share of the earlier weights in the result of a training that goes on from such; 0 for what it came to.
+    varied_share : float
+        Varied texts that a committee labels, as a share of the other texts of an epoch; none without a committee.
     public_only : bool
         Whether our own headlines and frames are left out, and public labels taken as they are.
     """
@@ -60,6 +62,7 @@ class Recipe:
     frame_repeats: int = 1
     known_share: float = 1.0
     kept_share: float = 0.0
+    varied_share: float = 1.0
     public_only: bool = False
 
 

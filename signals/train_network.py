@@ -38,6 +38,9 @@ UNSAID_NOTHING: Final = 0.3
 SECOND: Final = 0.5
 """How much a second opinion (`Target.second`) counts beside the label."""
 
+SAID: Final = 0.5
+"""How much a committee (`Text.said`, `Target.said`) counts beside what is labelled; alone where nothing is."""
+
 
 def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer of a folder, which cuts to `MAX_TOKENS`; a literal special token stays plain text."""
@@ -91,10 +94,10 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a batch should give; -1 or NaN where nothing is known.
+    """What a batch should give, as probabilities; NaN where nothing is known.
 
-    `sentiment` holds probabilities of `LABELS`; `moved` a label for each text and issuer of the universe, and `certain`
-    how much it counts; `teacher` and `taught` are the wanted embeddings and the texts that have one.
+    `moved` has the shape (texts, issuers, labels), and `certain`, (texts, issuers), is how much each counts; `teacher`
+    and `taught` are the wanted embeddings and the texts that have one.
     """
 
     sentiment: Any
@@ -109,50 +112,87 @@ class Wanted:
 
 
 def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]]) -> Wanted:
-    """Return the labels of a batch as tensors."""
+    """Return what is wanted of a batch as tensors: its labels, and by `SAID` what a committee says."""
     import torch
 
     targets = [target for text in texts for target in text.targets]
-    nan = float("nan")
     taught = [row for row, text in enumerate(texts) if text.original in teacher]
     vectors = np.stack([teacher[texts[row].original] for row in taught]) if taught else np.zeros((0, 1), np.float32)
-    return Wanted(
-        torch.tensor([_shares(target) for target in targets]).reshape(-1, len(LABELS)),
-        torch.tensor([nan if target.relevance is None else target.relevance for target in targets]),
-        torch.tensor([[nan] * len(THEMES) if text.themes is None else list(text.themes) for text in texts]),
-        torch.tensor([-1 if text.event is None else text.event for text in texts], dtype=torch.int64),
-        torch.tensor([-1 if text.direction is None else text.direction for text in texts], dtype=torch.int64),
-        *_moved(texts),
-        torch.from_numpy(vectors),
-        torch.tensor(taught, dtype=torch.int64),
+    parts = (
+        [both(_label_shares(target), target.said and target.said[:-1]) for target in targets],
+        [both(_one(target.relevance), target.said and target.said[-1:]) for target in targets],
+        [both(text.themes, text.said and text.said.themes) for text in texts],
+        [both(_place(text.event, len(EVENTS)), text.said and text.said.event) for text in texts],
+        [both(_place(text.direction, len(DIRECTIONS)), text.said and text.said.direction) for text in texts],
     )
+    widths = (len(LABELS), 1, len(THEMES), len(EVENTS), len(DIRECTIONS))
+    sentiment, relevance, themes, event, direction = (
+        _tensor(part, width) for part, width in zip(parts, widths, strict=True)
+    )
+    moved, certain = (torch.from_numpy(each) for each in moved_of(texts))
+    return Wanted(
+        sentiment, relevance[:, 0], themes, event, direction, moved, certain, torch.from_numpy(vectors),
+        torch.tensor(taught, dtype=torch.int64),
+    )  # fmt: skip
 
 
-def _shares(target: Target) -> list[float]:
-    """Return how much each label is wanted: the annotator's, and by half what a second opinion gives it."""
-    label = [float(number == target.label) for number in range(len(LABELS))]
-    if target.second is None:
-        return label
-    return [(1 - SECOND) * own + SECOND * other for own, other in zip(label, target.second, strict=True)]
+def both(labelled: Any, said: Any) -> NDArray[np.float32] | None:
+    """Return the mean of what is labelled and what is said, by `SAID`; one alone where the other is not."""
+    if labelled is None or said is None:
+        known = said if labelled is None else labelled
+        return None if known is None else np.asarray(known, dtype=np.float32)
+    return (1 - SAID) * np.asarray(labelled, dtype=np.float32) + SAID * np.asarray(said, dtype=np.float32)
 
 
-def _moved(texts: Sequence[Text]) -> tuple[Any, Any]:
-    """Return the labels of the issuers that are not named, shape (texts, issuers), and their weights.
-
-    One that the annotator left out is taken for not moved, but with little weight where something happens: nobody
-    lists everyone whom an export rule touches.
-    """
+def _tensor(rows: Sequence[NDArray[np.float32] | None], width: int) -> Any:
+    """Return rows of one width as a tensor, NaN where there is none."""
     import torch
 
-    labels = torch.full((len(texts), len(ISSUERS)), LABELS.index("neutral"))
-    certain = torch.zeros((len(texts), len(ISSUERS)))
+    found = np.full((len(rows), width), np.nan, dtype=np.float32)
+    for at, row in enumerate(rows):
+        if row is not None:
+            found[at] = row
+    return torch.from_numpy(found)
+
+
+def _one(value: float | None) -> tuple[float] | None:
+    return None if value is None else (value,)
+
+
+def _place(label: int | None, count: int) -> NDArray[np.float32] | None:
+    return None if label is None else np.eye(count, dtype=np.float32)[label]
+
+
+def _label_shares(target: Target) -> NDArray[np.float32] | None:
+    """Return how much each label is wanted: the annotator's, and by `SECOND` what a second opinion gives it."""
+    label = _place(target.label, len(LABELS))
+    if label is None or target.second is None:
+        return label
+    return (1 - SECOND) * label + SECOND * np.asarray(target.second, dtype=np.float32)
+
+
+def moved_of(texts: Sequence[Text]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what becomes of the issuers that are not named, shape (texts, issuers, labels), and how much it counts.
+
+    One that the annotator left out is taken for not moved, but with little weight where something happens: nobody
+    lists everyone whom an export rule touches. A committee counts the more, the less it says "not moved".
+    """
+    neutral = LABELS.index("neutral")
+    labels = np.zeros((len(texts), len(ISSUERS), len(LABELS)), dtype=np.float32)
+    labels[:, :, neutral] = 1
+    certain = np.zeros((len(texts), len(ISSUERS)), dtype=np.float32)
     for row, text in enumerate(texts):
-        if text.moved is None:
-            continue
-        certain[row] = UNSAID_NOTHING if text.event == EVENTS.index("none") else UNSAID
-        for issuer, label in text.moved.items():
-            labels[row, ISSUERS.index(issuer)] = label
-            certain[row, ISSUERS.index(issuer)] = 1.0
+        if text.moved is not None:
+            certain[row] = UNSAID_NOTHING if text.event == EVENTS.index("none") else UNSAID
+            for issuer, label in text.moved.items():
+                labels[row, ISSUERS.index(issuer)] = np.eye(len(LABELS), dtype=np.float32)[label]
+                certain[row, ISSUERS.index(issuer)] = 1.0
+        if text.said is not None:
+            said = np.nan_to_num(text.said.moved)
+            weight = np.where(np.isnan(text.said.moved[:, 0]), 0, UNSAID + 1 - said[:, neutral])
+            whole = certain[row] + weight
+            share = (weight / np.maximum(whole, 1e-9))[:, None]
+            labels[row], certain[row] = (1 - share) * labels[row] + share * said, whole
         for target in text.targets:
             if target.issuer in ISSUERS:
                 certain[row, ISSUERS.index(target.issuer)] = 0.0
@@ -169,24 +209,21 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
 
     ce, bce = torch.nn.functional.cross_entropy, torch.nn.functional.binary_cross_entropy_with_logits
     sentiment, relevance, themes, event, direction, roles, embedding = (output.float() for output in outputs)
-    sentiment, relevance = sentiment[: len(wanted.sentiment)], relevance[: len(wanted.sentiment)]
     loss = 0.0 * embedding.sum()
-    if len(wanted.sentiment):
-        loss = loss + ce(sentiment, wanted.sentiment, label_smoothing=0.03)
-    known = ~wanted.relevance.isnan()
-    if known.any():
-        loss = loss + 0.5 * bce(relevance[known], wanted.relevance[known])
-    known = ~wanted.themes.isnan()[:, 0]
-    if known.any():
-        loss = loss + bce(themes[: len(known)][known], wanted.themes[known])
-    if (wanted.event >= 0).any():
-        loss = loss + ce(event[: len(known)], wanted.event, ignore_index=-1, label_smoothing=0.03)
-    if (wanted.direction >= 0).any():
-        loss = loss + ce(direction[: len(known)], wanted.direction, ignore_index=-1, label_smoothing=0.03)
+    for found, asked, weight, by, smooth in (
+        (sentiment, wanted.sentiment, 1.0, ce, {"label_smoothing": 0.03}),
+        (relevance.unsqueeze(1), wanted.relevance.unsqueeze(1), 0.5, bce, {}),
+        (themes, wanted.themes, 1.0, bce, {}),
+        (event, wanted.event, 1.0, ce, {"label_smoothing": 0.03}),
+        (direction, wanted.direction, 1.0, ce, {"label_smoothing": 0.03}),
+    ):
+        known = ~asked.isnan()[:, 0]
+        if known.any():
+            loss = loss + weight * by(found[: len(asked)][known], asked[known], **smooth)
     if (wanted.certain > 0).any():
         held = torch.tensor(HELD, dtype=roles.dtype)
-        issuers = torch.einsum("ir,brl->bil", held, roles[: len(known)])
-        each = ce(issuers.flatten(0, 1), wanted.moved.flatten(), reduction="none")
+        issuers = torch.einsum("ir,brl->bil", held, roles[: len(wanted.certain)])
+        each = ce(issuers.flatten(0, 1), wanted.moved.flatten(0, 1), reduction="none")
         loss = loss + (each * wanted.certain.flatten()).sum() / wanted.certain.sum().clamp(min=8.0)
     if len(wanted.taught) > 1:
         own = embedding[wanted.taught]

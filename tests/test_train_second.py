@@ -52,8 +52,8 @@ def test_the_parts_are_of_like_size_and_follow_the_wording_alone() -> None:
 
 def test_a_second_opinion_counts_by_half_and_survives_masking_and_glossing() -> None:
     target = Target("Acme", ((0, 4),), 2, None, (0.6, 0.3, 0.1))
-    assert train_network._shares(target) == pytest.approx([0.3, 0.15, 0.55])
-    assert train_network._shares(Target("Acme", (), 1, None)) == [0.0, 1.0, 0.0]
+    assert train_network._label_shares(target) == pytest.approx([0.3, 0.15, 0.55])
+    assert train_network._label_shares(Target("Acme", (), 1, None)) == pytest.approx([0.0, 1.0, 0.0])
     text = Text("Acme beats Bolt", "en", (target,), ((0, 4), (11, 15)), None, None, None, "sentfin", "g")
     assert masked(text, 0).targets[0].second == target.second
     assert glossed(text, Gloss({})).targets[0].second == target.second

@@ -1,0 +1,126 @@
+"""The texts of a training: what there is, by split, and what an epoch of it reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from chipwire.signals import train_data
+from chipwire.signals.gloss import Gloss
+from chipwire.signals.train_committee import Voice, heard, variants
+from chipwire.signals.train_domain import (
+    Text,
+    drop_near,
+    glossed,
+    load_rows,
+    masked,
+    own_texts,
+    public_texts,
+    split_groups,
+)
+from chipwire.signals.train_frames import Frame, Grower, load_frames
+from chipwire.signals.train_headlines import NEWEST, load_headlines
+from chipwire.signals.train_loop import Recipe
+
+LANGUAGES: Final = ("en", "zh")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The texts, by split where they have one, and what was left out.
+
+    Attributes
+    ----------
+    headlines : list of Text
+        For training only, like the frames; those near to a validation or test wording are not among them.
+    newest : list of Text
+        Further such headlines, of `train_headlines.NEWEST`.
+    """
+
+    own: Mapping[str, list[Text]]
+    public: Mapping[str, list[Text]]
+    headlines: list[Text]
+    newest: list[Text]
+    frames: list[Frame]
+    counts: dict[str, int]
+
+    @property
+    def held(self) -> list[Text]:
+        """Our own texts for validation and test: nothing that is trained on may come near them."""
+        return [text for split in ("validation", "test") for text in self.own[split]]
+
+
+def gather(folder: Path) -> Data:
+    """Read all texts."""
+    rows = load_rows()
+    splits = split_groups(rows)
+    texts = own_texts(rows)
+    own = {split: [text for text in texts if splits[text.group] == split] for split in train_data.SPLITS}
+    counts: dict[str, int] = {}
+    for language in LANGUAGES:
+        for split in train_data.SPLITS:
+            found = sum(row.language == language and splits[row.group] == split for row in rows)
+            counts[f"own rows, {language}: {split}"] = found
+    corpus = train_data.load_corpus(folder)
+    counts |= {f"dropped: {reason}": count for reason, count in corpus.dropped.items()}
+    parts = train_data.split_corpus(corpus.examples)
+    public = {split: public_texts(parts[split]) for split in parts}
+    counts |= {f"public rows: {name}": n for name, n in Counter(row.source for row in corpus.examples).items()}
+    frames = [frame for language in LANGUAGES for frame in load_frames(language)]
+    headlines = load_headlines()
+    for language in LANGUAGES:
+        counts[f"frames, {language}"] = sum(frame.language == language for frame in frames)
+        counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
+    kept = drop_near(headlines, [*own["validation"], *own["test"]])
+    counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
+    last = {text.original for text in load_headlines(endings=NEWEST)}
+    older, newest = ([text for text in kept if (text.original in last) is wanted] for wanted in (False, True))
+    return Data(own, public, older, newest, frames, counts)
+
+
+def hear(data: Data, committee: Sequence[Voice]) -> Data:
+    """Return the data with what the models of a committee say of all texts that are trained on but the grown ones."""
+    own, public = ({**part, "train": heard(part["train"], committee)} for part in (data.own, data.public))
+    return replace(
+        data, own=own, public=public, headlines=heard(data.headlines, committee), newest=heard(data.newest, committee)
+    )
+
+
+def varied(data: Data, count: int, committee: Sequence[Voice], rng: np.random.Generator) -> list[Text]:
+    """Return texts made from those that are trained on, labelled by the committee alone."""
+    texts = [*data.own["train"], *data.headlines, *data.newest, *data.public["train"]]
+    return heard(drop_near(variants(texts, count, rng), data.held), committee)
+
+
+def epoch_texts(
+    data: Data, recipe: Recipe, growers: Mapping[str, Grower], gloss: Gloss, rng: np.random.Generator,
+    committee: Sequence[Voice] = (),
+) -> list[Text]:  # fmt: skip
+    """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
+    drawn, whole = [], list(data.public["train"])
+    if not recipe.public_only:
+        drawn += data.headlines * recipe.own_repeats
+        grown = [
+            text
+            for language, grower in growers.items()
+            for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
+        ]
+        whole += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
+    if recipe.known_share < 1:
+        drawn = [text for text in drawn if rng.random() < recipe.known_share]
+    if committee:
+        whole += varied(data, round(recipe.varied_share * (len(drawn) + len(whole))), committee, rng)
+    return [
+        glossed(
+            masked(text, int(rng.integers(len(text.targets))))
+            if text.targets and rng.random() < recipe.masked_share
+            else text,
+            gloss,
+        )
+        for text in (*drawn, *whole)
+    ]

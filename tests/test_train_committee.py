@@ -1,0 +1,180 @@
+"""What a committee says of training texts: means of its models' own probabilities, in the places of the labels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chipwire.signals.model
+from chipwire.data.universe import load_universe
+from chipwire.signals import train_committee, train_network
+from chipwire.signals.models import Item
+from chipwire.signals.onnx_model import OnnxModel
+from chipwire.signals.train_committee import heard, variants
+from chipwire.signals.train_domain import EVENTS, Row, Target, Text, masked, own_texts
+from chipwire.signals.train_network import ISSUERS, SAID, UNSAID, both, moved_of
+
+SHIPPED = Path(chipwire.signals.model.__file__).parent
+ORDER = "Broadcom takes the networking order that Nvidia counted on"
+
+
+def row(headline: str, issuer: str, label: str, language: str = "en", via: str = "direct") -> Row:
+    return Row(headline[:9], language, headline, issuer, via, label, "high", frozenset(), "supply_deal", "plain")
+
+
+TEXTS = own_texts(
+    [
+        row(ORDER, "AVGO", "positive"),
+        row(ORDER, "NVIDIA", "negative"),
+        row("Intel wins a foundry customer in Austin", "INTEL", "positive"),
+        row("Intel wins a foundry customer in Austin", "TSMC", "negative", via="exposure"),
+        row("寒武纪拿下西南一家银行的加速卡订单", "CAMBRICON", "positive", "zh"),
+        row("The bank in Chengdu buys its own servers after all", "HYGON", "neutral"),
+    ],
+    load_universe(),
+)
+
+
+class Voice:
+    """A model that says the same of everything: it leans up (1) or down (-1)."""
+
+    def __init__(self, lean: float) -> None:
+        self.lean = lean
+
+    def logits(self, items: list[Item]) -> dict[str, Any]:
+        targets, texts = sum(len(item.targets) for item in items), len(items)
+        return {
+            "sentiment": np.tile([-self.lean, 0.0, self.lean], (targets, 1)),
+            "relevance": np.full(targets, self.lean),
+            "themes": np.full((texts, 3), self.lean),
+            "event": np.tile(np.eye(len(EVENTS))[0] * self.lean, (texts, 1)),
+            "direction": np.zeros((texts, 3)),
+            "roles": np.zeros((texts, len(train_network.HELD[0]), 3)),
+        }
+
+
+def test_without_a_committee_texts_stay_as_they_are() -> None:
+    assert heard(TEXTS, []) == TEXTS
+
+
+def test_one_model_says_what_it_reads_untempered() -> None:
+    model = OnnxModel(SHIPPED)
+    told = heard(TEXTS, [model])
+    items = [Item(text.text, text.language, tuple(target.spans for target in text.targets)) for text in TEXTS]
+    logits = model.logits(items)
+    expected = np.exp(logits["sentiment"])
+    expected /= expected.sum(axis=1, keepdims=True)
+    said = np.array([target.said for text in told for target in text.targets])
+    np.testing.assert_allclose(said[:, :3], expected, rtol=1e-5)
+    np.testing.assert_allclose(said[:, 3], 1 / (1 + np.exp(-logits["relevance"])), rtol=1e-5)
+    for number, text in enumerate(told):
+        weights = np.exp(logits["event"][number])
+        np.testing.assert_allclose(text.said.event, weights / weights.sum(), rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(text.said.moved.sum(axis=1)[text.said.moved[:, 0] >= 0], 1, rtol=1e-5)
+
+
+def test_a_committee_says_the_mean_of_probabilities() -> None:
+    first = heard(TEXTS, [Voice(1), Voice(-1)])[0]
+    e = np.e
+    middle = 1 / (1 + e + 1 / e)
+    expected = [(1 - middle) / 2, middle, (1 - middle) / 2, 0.5]
+    np.testing.assert_allclose(first.targets[0].said, expected, rtol=1e-6)
+    np.testing.assert_allclose(first.said.themes, 0.5, rtol=1e-6)
+    rest = len(EVENTS) - 1
+    assert first.said.event[0] == pytest.approx((e / (e + rest) + 1 / e / (1 / e + rest)) / 2)
+
+
+def test_nothing_is_said_of_named_issuers_beside_their_own_reading() -> None:
+    first = heard(TEXTS, [Voice(1)])[0]
+    silent = {issuer for issuer, values in zip(ISSUERS, first.said.moved, strict=True) if np.isnan(values).all()}
+    assert silent == {"AVGO", "NVIDIA"}
+
+
+def test_a_masked_text_keeps_what_was_said_of_it_and_of_its_target() -> None:
+    first = heard(TEXTS, [Voice(1)])[0]
+    hidden = masked(first, 1)
+    assert hidden.targets == (replace(first.targets[1], spans=hidden.targets[0].spans),)
+    assert hidden.said is first.said
+    assert hidden.original == first.text
+
+
+# --- what is wanted --------------------------------------------------------------------------------------
+
+
+def test_labels_and_what_is_said_are_mixed_and_one_alone_stands_for_both() -> None:
+    np.testing.assert_allclose(both([1, 0], [0.2, 0.8]), [1 - SAID + SAID * 0.2, SAID * 0.8], rtol=1e-6)
+    np.testing.assert_allclose(both(None, [0.2, 0.8]), [0.2, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(both([1, 0], None), [1, 0])
+    assert both(None, None) is None
+
+
+def test_a_committee_counts_for_issuers_not_named_the_more_the_less_it_says_not_moved() -> None:
+    intel, tsmc, amd = (ISSUERS.index(name) for name in ("INTEL", "TSMC", "AMD"))
+    text = TEXTS[1]
+    said = np.tile(np.array([0.0, 1.0, 0.0], dtype=np.float32), (len(ISSUERS), 1))
+    said[intel] = np.nan
+    said[tsmc] = (0.6, 0.4, 0.0)
+    spoken = train_committee.Said(np.zeros(3), np.zeros(26), np.zeros(3), said)  # type: ignore[arg-type]
+    labels, certain = moved_of([text, replace(text, said=spoken), replace(text, moved=None, said=spoken)])
+    assert certain[:, intel].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(labels[0, [tsmc, amd]], [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_allclose(certain[0, [tsmc, amd]], [1, UNSAID], rtol=1e-6)
+    weight = UNSAID + 0.6
+    np.testing.assert_allclose(certain[1, [tsmc, amd]], [1 + weight, 2 * UNSAID], rtol=1e-6)
+    np.testing.assert_allclose(
+        labels[1, tsmc], [(1 + weight * 0.6) / (1 + weight), weight * 0.4 / (1 + weight), 0], rtol=1e-6
+    )
+    np.testing.assert_allclose(labels[2, tsmc], [0.6, 0.4, 0], rtol=1e-6)
+    np.testing.assert_allclose(certain[2, [tsmc, amd]], [weight, UNSAID], rtol=1e-6)
+
+
+# --- variants --------------------------------------------------------------------------------------------
+
+
+def test_variants_name_whom_they_label_and_carry_no_label() -> None:
+    made = variants(TEXTS, 600, np.random.default_rng(5))
+    assert 590 <= len(made) <= 600
+    for text in made:
+        assert text.text
+        assert (text.themes, text.event, text.direction, text.moved) == (None, None, None, None)
+        for target in text.targets:
+            assert target.spans
+            assert (target.label, target.relevance) == (None, None)
+            assert {text.text[start:end] for start, end in target.spans} <= {"Broadcom", "Nvidia", "Intel", "寒武纪"}
+        assert len({target.issuer for target in text.targets}) == len(text.targets)
+
+
+def test_variants_are_joined_renamed_or_shortened_within_a_language() -> None:
+    made = variants(TEXTS, 600, np.random.default_rng(5))
+    words = {word for text in TEXTS if text.language == "en" for word in text.text.split()}
+    for text in made:
+        if text.language == "en":
+            assert set(text.text.split()) <= words
+        else:
+            assert not re.search("[A-Za-z]", text.text)
+    first, second = TEXTS[1].text.split(), TEXTS[3].text.split()
+    joined = [text for text in made if text.text.split()[:2] == first[:2] and text.text.split()[-2:] == second[-2:]]
+    assert joined
+    assert all([target.issuer for target in text.targets] == ["INTEL"] for text in joined)
+    renamed = [text for text in made if text.text == ORDER.replace("Nvidia", "Intel")]
+    assert renamed
+    assert {target.issuer for target in renamed[0].targets} == {"AVGO", "INTEL"}
+
+
+def test_the_same_seed_gives_the_same_variants() -> None:
+    first, again, other = (
+        [text.text for text in variants(TEXTS, 50, np.random.default_rng(seed))] for seed in (5, 5, 6)
+    )
+    assert first == again != other
+
+
+def test_a_name_that_stands_twice_is_found_twice() -> None:
+    text = Text("Acme sues Acme", "en", (Target("ACME", ((0, 4), (10, 14)), 1, 1.0),), (), None, None, None, "own", "g")
+    found = train_committee._unlabelled("Acme Acme", text, text.targets, (text,))
+    assert [target.spans for target in found.targets] == [((0, 4), (5, 9))]
+    assert found.others == ((0, 4), (5, 9))
