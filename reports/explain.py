@@ -55,11 +55,11 @@ def explain(
         else:
             for one in objects:
                 print_reading(one)
+    if path is None and not tally.read:
+        raise click.UsageError("the text is blank; give a headline")
     _say(app, tally, path)
     if path is not None:
         work.check_refused(path, tally)
-    elif not tally.read:
-        raise click.UsageError("the text is blank; give a headline")
 
 
 def print_reading(found: Mapping[str, Any]) -> None:

@@ -52,7 +52,9 @@ def ingest_news_command(
         app.detail(f"{path}: skipped: {reason}")
     if done.files and done.skipped:
         app.say(f"{counted(len(done.skipped), 'file')} skipped, of no known kind; 'chipwire rejects' lists them")
-    _refused(app, [f"{path}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject)
+    _refused(
+        app, [f"{path or repr(path)}: {reason}" for path, reason in done.unreadable], done.rejected, done.first_reject
+    )
 
 
 @ingest.command("prices")
@@ -84,7 +86,8 @@ def ingest_prices_command(
     columns = ("instrument", "interval", "first_session", "last_session", "bars_read", "bars_kept", "bars_added",
                "missing_sessions", "stale_bars", "impossible_bars", "off_calendar_bars", "limit_jumps", "adjustment",
                "volume_unit")  # fmt: skip
-    print_table([vars(row) for row in done.rows], [Column(name, _short(name)) for name in columns], fmt)
+    if done.rows or fmt != "table":
+        print_table([vars(row) for row in done.rows], [Column(name, _short(name)) for name in columns], fmt)
     for row in done.rows:
         for note in row.notes:
             app.detail(f"{row.file}: {note}")

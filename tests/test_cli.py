@@ -234,6 +234,18 @@ def test_a_csv_without_rows_is_one_line_and_exit_1(run, tmp_path: Path, kind: st
     assert (code, one_line(err)) == (1, f"error: {name}: has a header and no rows")
 
 
+def test_a_file_of_no_bars_is_one_line_and_no_table(run, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("a,b\n1,2\n")
+    code, out, err = run("ingest", "prices", "p.csv")
+    assert (code, out) == (1, "")
+    assert "no column for date" in one_line(err)
+    assert run("ingest", "prices", "p.csv", "--json")[:2] == (1, "[]\n")
+
+
+def test_an_empty_name_is_shown_as_one(run) -> None:
+    assert one_line(run("ingest", "news", "")[2]) == "error: '': No such file or directory"
+
+
 def test_an_fx_column_of_an_unknown_currency_is_one_line_and_exit_1(run, tmp_path: Path) -> None:
     (tmp_path / "fx.csv").write_text("date,USDCNY,USDXYZ\n2024-06-03,7.25,3\n", "utf-8")
     code, _, err = run("ingest", "fx", "fx.csv")

@@ -141,6 +141,14 @@ def test_an_argument_in_another_encoding_is_one_line(run) -> None:
     assert err == "error: text 2 is not valid UTF-8; give it in UTF-8, or in a file with --file\n"
 
 
+@pytest.mark.parametrize("texts", [("",), ("  ", "\t")])
+def test_blank_texts_are_a_usage_error_and_no_more(run, texts: tuple[str, ...]) -> None:
+    code, out, err = run(*texts)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: ")
+    assert "the text is blank; give a headline" in err
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_file_gives_a_line_for_each_line_in_order(run, tmp_path: Path, model: FakeModel, pack) -> None:
     lines = [
