@@ -276,8 +276,7 @@ class Warehouse(Tables):
         try:
             yield
         except duckdb.OutOfMemoryException as error:
-            detail = f"{self.path}: {_first_line(error)}; set CHIPWIRE_MEMORY higher, e.g. CHIPWIRE_MEMORY=4GB"
-            raise WarehouseError(detail) from error
+            raise WarehouseError(_more_memory(self.path, error)) from error
         except (duckdb.Error, OSError) as error:
             if _UNREADABLE.search(str(error)):
                 raise NotAWarehouse(self.path, _first_line(error)) from error
@@ -370,8 +369,7 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
         # Before it is migrated: a macro or trigger in the file would have its say in that too.
         check_catalog(connection, path, _scratch, found)
         if write and found < SCHEMA_VERSION:
-            migrate(connection)
-            connection.execute("CHECKPOINT")
+            _bring_up_to_date(connection, path)
             check_catalog(connection, path, _scratch)
     except duckdb.Error as error:
         connection.close()
@@ -380,3 +378,20 @@ def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int |
         connection.close()
         raise
     return connection
+
+
+def _bring_up_to_date(connection: Any, path: Path) -> None:
+    """Run the migrations that a file lacks; where disk or memory do not suffice, it stays as it was."""
+    try:
+        migrate(connection)
+        connection.execute("CHECKPOINT")
+    except duckdb.OutOfMemoryException as error:
+        raise WarehouseError(_more_memory(path, error)) from error
+    except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+        if _UNREADABLE.search(str(error)):
+            raise
+        raise WriteFailed(path, f"{_first_line(error)}; it stays of its older version") from error
+
+
+def _more_memory(path: Path, error: BaseException) -> str:
+    return f"{path}: {_first_line(error)}; set CHIPWIRE_MEMORY higher, e.g. CHIPWIRE_MEMORY=4GB"

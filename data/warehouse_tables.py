@@ -75,6 +75,8 @@ class Tables(ABC):
         numbered = given.append_column(_ORDER, [order]) if is_arrow else given.assign(**{_ORDER: order})
         key = ", ".join(f'"{name}"' for name in self._layout(table)[1] if name in names) or _ORDER
         unindexed = table in WITHOUT_INDEX
+        if unindexed and (lacking := set(WITHOUT_INDEX[table]) - set(names)):
+            raise ValueError(f"rows of {table} lack {', '.join(sorted(lacking))}, by which they are told apart")
         new = f'ANTI JOIN "{table}" USING ({key}) ' if unindexed else ""
         refused = "" if unindexed else " ON CONFLICT DO NOTHING"
         self.touch(table)

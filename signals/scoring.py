@@ -24,7 +24,7 @@ from chipwire.signals.models import LABELS, Progress
 from chipwire.signals.reading import HeadlineReading, Reader, Title
 
 MEMORY = "384MB"
-"""DuckDB's share while scoring; the tables that are written have no index, so that more headlines take disk alone."""
+"""DuckDB's share while scoring. The tables that grow have no index, so that more headlines take disk alone."""
 LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""
@@ -72,7 +72,10 @@ class ScoreSummary:
 
 
 def link_headlines(warehouse: Warehouse, universe: Universe, on_progress: Progress | None = None) -> LinkSummary:
-    """Link every headline that this universe's linker has not read yet."""
+    """Link every headline that this universe's linker has not read yet, each batch in a transaction of its own.
+
+    Inside another transaction it would not see what that one has linked.
+    """
     linker = Linker(universe)
     key = {"linker": linker.id}
     total = warehouse.value(

@@ -220,6 +220,23 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def voice_of(folder: Path) -> OnnxModel:
+    """Load one of a committee; `ChipwireError` unless it tells apart what is trained now, in the same order."""
+    voice = OnnxModel(folder)
+    described = json.loads((folder / "model.json").read_text("utf-8"))
+    for what, known in (("labels", LABELS), ("themes", THEMES), ("events", EVENTS), ("roles", ROLES)):
+        if described[what] != list(known):
+            raise ChipwireError(f"{folder} tells other {what} apart; a committee needs models as this one is to be")
+    return voice
+
+
+def check_committee(folders: Sequence[Path], recipe: Recipe) -> list[OnnxModel]:
+    """Return the models of a committee; `ChipwireError` for one that cannot speak of what is trained."""
+    if folders and recipe.public_only:
+        raise ChipwireError("--committee speaks of our own headlines, which --public-only leaves out; give one of them")
+    return [voice_of(folder) for folder in folders]
+
+
 def build(
     folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int, start: Path | None = None,
     committee: Sequence[Path] = (),
@@ -231,7 +248,7 @@ def build(
     gloss = load_gloss(gloss_file.parent)
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
-    voices = [OnnxModel(model) for model in committee]
+    voices = check_committee(committee, recipe)
     data = gather(folder)
     if not recipe.public_only:
         data = replace(data, public={**data.public, "train": second_opinions(base, data.public["train"], SECOND_SEEDS)})

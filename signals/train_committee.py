@@ -18,6 +18,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.data.universe import load_universe
+from chipwire.signals.linking import Linker
 from chipwire.signals.masking import Span
 from chipwire.signals.models import Item
 from chipwire.signals.train_domain import Said, Target, Text
@@ -48,7 +50,7 @@ def heard(texts: Sequence[Text], committee: Sequence[Voice]) -> list[Text]:
     items = [Item(text.text, text.language, tuple(target.spans for target in text.targets)) for text in texts]
     found = [_probabilities(voice.logits(items)) for voice in committee]
     mean = {name: np.mean([each[name] for each in found], axis=0).astype(np.float32) for name in found[0]}
-    told, at = [], 0
+    linker, told, at = Linker(load_universe()), [], 0
     for row, text in enumerate(texts):
         targets = tuple(
             replace(target, said=tuple(mean["target"][at + number].tolist()))
@@ -56,7 +58,8 @@ def heard(texts: Sequence[Text], committee: Sequence[Voice]) -> list[Text]:
         )
         at += len(targets)
         moved = mean["moved"][row].copy()
-        moved[[ISSUERS.index(target.issuer) for target in targets if target.issuer in ISSUERS]] = np.nan
+        named = {target.issuer for target in targets} | {hit.issuer for hit in linker.find(text.text)}
+        moved[[ISSUERS.index(issuer) for issuer in sorted(named) if issuer in ISSUERS]] = np.nan
         said = Said(mean["themes"][row], mean["event"][row], mean["direction"][row], moved)
         told.append(replace(text, targets=targets, said=said))
     return told
@@ -115,8 +118,8 @@ def _joined(first: Text, second: Text, rng: np.random.Generator) -> Text:
     """Return the beginning of one text with the end of another."""
     before, after = (_WORDS[text.language].findall(text.text) for text in (first, second))
     head, tail = (round(len(words) * rng.uniform(0.3, 0.7)) for words in (before, after))
-    words = "".join(before[: max(1, head)]).rstrip() + (" " if first.language == "en" else "")
-    return _unlabelled(words + "".join(after[tail:]), first, (*first.targets, *second.targets), (first, second))
+    words = "".join(before[: max(1, head)]).rstrip() + (" " if first.language == "en" else "") + "".join(after[tail:])
+    return _unlabelled(words.strip(), first, (*first.targets, *second.targets), (first, second))
 
 
 def _renamed(text: Text, names: Sequence[tuple[str, str]], rng: np.random.Generator) -> Text:
@@ -127,7 +130,7 @@ def _renamed(text: Text, names: Sequence[tuple[str, str]], rng: np.random.Genera
     words = text.text
     for start, end in sorted(leaving.spans, reverse=True):
         words = words[:start] + name + words[end:]
-    stay = [target for target in text.targets if target is not leaving and target.issuer != issuer]
+    stay = [target for target in text.targets if target is not leaving]
     coming = Text(name, text.language, (Target(issuer, ((0, len(name)),), None, None),), (), None, None, None, "", "")
     return _unlabelled(words, text, (*stay, *coming.targets), (text, coming))
 
@@ -136,20 +139,27 @@ def _shortened(text: Text, rng: np.random.Generator) -> Text:
     """Return the text without one to three words that stand together."""
     words = _WORDS[text.language].findall(text.text)
     gone = int(rng.integers(1, 4))
-    at = int(rng.integers(max(1, len(words) - gone)))
+    at = int(rng.integers(max(1, len(words) - gone + 1)))
     return _unlabelled("".join(words[:at] + words[at + gone :]).strip(), text, text.targets, (text,))
 
 
 def _unlabelled(words: str, like: Text, targets: Sequence[Target], parents: Sequence[Text]) -> Text:
     """Return a text of these words in which each target is named where a name that a parent gives it stands."""
-    spans: dict[str, tuple[Span, ...]] = {}
+    spans: dict[str, set[Span]] = {}
     for target in targets:
         names = {
             parent.text[start:end] for parent in parents if target in parent.targets for start, end in target.spans
         }
-        found = {(at.start(), at.end()) for name in names for at in re.finditer(re.escape(name), words)}
+        found = {at.span() for name in names for at in _standing_alone(name, like.language).finditer(words)}
         if found:
-            spans[target.issuer] = tuple(sorted({*spans.get(target.issuer, ()), *found}))
-    named = tuple(Target(issuer, of_issuer, None, None) for issuer, of_issuer in spans.items())
-    others = tuple(sorted({span for of_issuer in spans.values() for span in of_issuer}))
+            spans[target.issuer] = {*spans.get(target.issuer, ()), *found}
+    every = {span for of_issuer in spans.values() for span in of_issuer}
+    within = {one for one in every for other in every if one != other and other[0] <= one[0] and one[1] <= other[1]}
+    spans = {issuer: left for issuer, of_issuer in spans.items() if (left := of_issuer - within)}
+    named = tuple(Target(issuer, tuple(sorted(left)), None, None) for issuer, left in spans.items())
+    others = tuple(sorted(every - within))
     return Text(words, like.language, named, others, None, None, None, "varied", like.group)
+
+
+def _standing_alone(name: str, language: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)" if language == "en" else re.escape(name))

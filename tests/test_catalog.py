@@ -12,8 +12,16 @@ import duckdb
 import pytest
 
 from chipwire.data import catalog
+from chipwire.data import warehouse as warehouse_module
 from chipwire.data.catalog import SCHEMA_VERSION, migrate
-from chipwire.data.errors import ForeignCatalog, NewerWarehouse, NotAWarehouse, OlderWarehouse
+from chipwire.data.errors import (
+    ForeignCatalog,
+    NewerWarehouse,
+    NotAWarehouse,
+    OlderWarehouse,
+    WarehouseError,
+    WriteFailed,
+)
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.doctor import examine
 
@@ -240,6 +248,7 @@ import hashlib, os, signal, sys
 from types import SimpleNamespace
 import chipwire.data.warehouse as module
 from chipwire.data import catalog
+from chipwire.data import warehouse as warehouse_module
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -273,3 +282,30 @@ def test_a_kill_around_the_migration_loses_nothing(old: Path, moment: str, migra
         assert warehouse.value("SELECT count(*) FROM reading") == 380
     assert scores_of(old, kept) == before
     assert sound_tables(old)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "says"),
+    [
+        (duckdb.IOException("IO Error: Could not write file: No space left on device"), WriteFailed, "older version"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: 9 MB"), WarehouseError, "CHIPWIRE_MEMORY higher"),
+        (duckdb.IOException("IO Error: Corrupt database file"), NotAWarehouse, "not a readable chipwire warehouse"),
+    ],
+)
+def test_where_a_migration_fails_the_reason_is_told_and_the_file_stays(
+    monkeypatch: pytest.MonkeyPatch, old: Path, failure: Exception, error: type[Exception], says: str
+) -> None:
+    before = scores_of(old, "*")
+
+    def fails(connection: duckdb.DuckDBPyConnection) -> None:
+        raise failure
+
+    monkeypatch.setattr(warehouse_module, "migrate", fails)
+    with pytest.raises(error, match=says) as caught:
+        Warehouse.open(old, write=True)
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    assert scores_of(old, "*") == before
+    with Warehouse.open(old, write=True) as warehouse:
+        assert warehouse.value("SELECT count(*) FROM score") == len(before)

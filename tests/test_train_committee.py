@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 
 import chipwire.signals.model
+from chipwire.data.errors import ChipwireError
 from chipwire.data.universe import load_universe
+from chipwire.signals import train as training
 from chipwire.signals import train_committee, train_network
 from chipwire.signals.models import Item
 from chipwire.signals.onnx_model import OnnxModel
 from chipwire.signals.train_committee import heard, variants
 from chipwire.signals.train_domain import EVENTS, Row, Target, Text, masked, own_texts
+from chipwire.signals.train_loop import Recipe
 from chipwire.signals.train_network import ISSUERS, SAID, UNSAID, both, moved_of
 
 SHIPPED = Path(chipwire.signals.model.__file__).parent
@@ -103,6 +108,12 @@ def test_a_masked_text_keeps_what_was_said_of_it_and_of_its_target() -> None:
     assert hidden.original == first.text
 
 
+def test_of_companies_that_a_public_text_names_by_name_nothing_is_said_either() -> None:
+    text = Text("Intel beats Acme", "en", (Target("Acme", ((12, 16),), 0, None),), (), None, None, None, "sentfin", "g")
+    silent = np.isnan(heard([text], [Voice(1)])[0].said.moved).all(axis=1)
+    assert [issuer for issuer, gone in zip(ISSUERS, silent, strict=True) if gone] == ["INTEL"]
+
+
 # --- what is wanted --------------------------------------------------------------------------------------
 
 
@@ -131,6 +142,25 @@ def test_a_committee_counts_for_issuers_not_named_the_more_the_less_it_says_not_
     )
     np.testing.assert_allclose(labels[2, tsmc], [0.6, 0.4, 0], rtol=1e-6)
     np.testing.assert_allclose(certain[2, [tsmc, amd]], [weight, UNSAID], rtol=1e-6)
+
+
+# --- who may speak ---------------------------------------------------------------------------------------
+
+
+def test_a_model_that_tells_other_things_apart_is_refused(tmp_path: Path) -> None:
+    assert training.voice_of(SHIPPED).logits([])["event"].shape == (0, len(EVENTS))
+    for name in ("tokenizer.json", "model.onnx", "gloss.tsv"):
+        shutil.copyfile(SHIPPED / name, tmp_path / name)
+    described = json.loads((SHIPPED / "model.json").read_text("utf-8"))
+    described["roles"] = [*described["roles"][1:], described["roles"][0]]
+    (tmp_path / "model.json").write_text(json.dumps(described), "utf-8")
+    with pytest.raises(ChipwireError, match="tells other roles apart"):
+        training.voice_of(tmp_path)
+
+
+def test_a_committee_and_public_labels_alone_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ChipwireError, match="--committee .* --public-only"):
+        training.check_committee([SHIPPED], Recipe(public_only=True))
 
 
 # --- variants --------------------------------------------------------------------------------------------
@@ -171,6 +201,37 @@ def test_the_same_seed_gives_the_same_variants() -> None:
         [text.text for text in variants(TEXTS, 50, np.random.default_rng(seed))] for seed in (5, 5, 6)
     )
     assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "names", "expected"),
+    [
+        ("Arm lends to the Army", "en", {"ARM": "Arm"}, {"ARM": ["Arm"]}),
+        ("中芯国际收购一家代工厂", "zh", {"SMIC": "中芯国际", "OTHER": "中芯"}, {"SMIC": ["中芯国际"]}),
+        ("TSMC says Taiwan Semiconductor gains", "en", {"TSMC": "TSMC|Taiwan Semiconductor"},
+         {"TSMC": ["TSMC", "Taiwan Semiconductor"]}),
+    ],
+)  # fmt: skip
+def test_names_stand_alone_and_the_longest_counts(
+    words: str, language: str, names: dict[str, str], expected: dict[str, list[str]]
+) -> None:
+    parents = []
+    for issuer, said in names.items():
+        text = "; ".join(said.split("|"))
+        spans = tuple(match.span() for match in re.finditer(said, text))
+        parents.append(Text(text, language, (Target(issuer, spans, 1, None),), (), None, None, None, "own", "g"))
+    found = train_committee._unlabelled(words, parents[0], [one.targets[0] for one in parents], parents)
+    assert {one.issuer: [words[start:end] for start, end in one.spans] for one in found.targets} == expected
+    assert len(found.others) == sum(len(each) for each in expected.values())
+
+
+def test_any_word_can_be_left_out() -> None:
+    text = Text("one two three four five", "en", (), (), None, None, None, "own", "g")
+    rng = np.random.default_rng(2)
+    left = [train_committee._shortened(text, rng).text for _ in range(300)]
+    for word in text.text.split():
+        assert any(word not in each for each in left)
+    assert all(each == each.strip() for each in left)
 
 
 def test_a_name_that_stands_twice_is_found_twice() -> None:

@@ -292,6 +292,8 @@ def test_tables_without_an_index_take_only_new_keys_too(warehouse: Warehouse) ->
     assert warehouse.repeated("linked") == 0
     warehouse.append("linked", LINKED)
     assert warehouse.repeated("linked") == 3
+    with pytest.raises(ValueError, match="rows of linked lack linker, by which they are told apart"):
+        warehouse.insert("linked", LINKED.drop_columns("linker"))
 
 
 def test_what_grows_with_the_headlines_has_no_index_and_all_else_has_one(warehouse: Warehouse) -> None:

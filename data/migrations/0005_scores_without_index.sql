@@ -1,7 +1,7 @@
 -- These four tables grow with the headlines, and the index behind a key is held in memory: some 400 bytes a headline,
 -- which at a million is more than scoring may take. Only the stage that links and the one that scores write them, each
 -- alone under the writing lock and only for headlines that it has not done; that their rows are as different as the
--- keys below ask is looked at by `chipwire doctor`.
+-- keys below ask is looked at by `chipwire doctor --verify`.
 
 CREATE TABLE linked_5 (                      -- headlines the linker has read, whether or not it found an issuer
     headline_id VARCHAR NOT NULL,            -- a row for each headline_id and linker
