@@ -117,24 +117,42 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
     if not headlines:
         raise NothingToDo("there are no headlines to score", "ingest some with 'chipwire ingest news PATH'")
     _register(warehouse, reader)
-    key = {"model": reader.id, "linker": reader.linker_id}
-    days = pa.table({"day": pa.array(sorted({row.valid_from for row in reader.exposures.rows}), pa.date32())})
-    total = warehouse.run(load_sql("chipwire.signals", "todo_unread.sql"), key, days=days)
-    warehouse.run(load_sql("chipwire.signals", "todo_text.sql"))
-    warehouse.run(load_sql("chipwire.signals", "todo_headline.sql"))
-    warehouse.run("DROP TABLE temp.todo_unread")
+    total = _gather(warehouse, reader)
     work = _Work(warehouse, reader, on_progress, total)
     for texts in _texts(warehouse):
         refusals = [reader.refusal(text.titles()[0]) for text in texts]
         refused = [(text, reason) for text, reason in zip(texts, refusals, strict=True) if reason]
         work.refuse(refused)
         work.read([text for text, reason in zip(texts, refusals, strict=True) if not reason])
-    for table in ("todo_text", "todo_headline"):
-        warehouse.run(f"DROP TABLE temp.{table}")
+    _drop(warehouse, "todo_text", "todo_headline")
     return ScoreSummary(
         reader.id, reader.model.card.name, total, work.texts, work.scored["direct"], work.scored["exposure"],
         dict(work.abstained), int(headlines) - total,
     )  # fmt: skip
+
+
+def _gather(warehouse: Warehouse, reader: Reader) -> int:
+    """Write what is to be read into temporary tables, a step at a time; return the number of headlines.
+
+    Titles go through one join at a time: DuckDB can spill one, but of several in a row each may hold on to the memory
+    that the next one needs.
+    """
+
+    def run(name: str, **params: object) -> int:
+        return warehouse.run(load_sql("chipwire.signals", name), params)
+
+    run("todo_id.sql", model=reader.id, linker=reader.linker_id)
+    total = run("todo_unread.sql", days=sorted({row.valid_from for row in reader.exposures.rows}))
+    _drop(warehouse, "todo_id")
+    run("todo_text.sql")
+    run("todo_headline.sql")
+    _drop(warehouse, "todo_unread")
+    return total
+
+
+def _drop(warehouse: Warehouse, *tables: str) -> None:
+    for table in tables:
+        warehouse.run(f"DROP TABLE temp.{table}")
 
 
 @dataclass(frozen=True)
