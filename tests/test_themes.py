@@ -378,10 +378,15 @@ def test_each_word_begins_with_a_character_by_which_it_is_gathered_and_stands_on
 
 OTHER_SENSES = {
     "words.food": ["Potato chips get dearer in Antwerp", "Bakery sells wafers shaped like fabs"],
-    "words.craft": ["Wood chips pile up in a Finnish port", "Iron foundry lights its last furnace"],
+    "words.craft": [
+        "Wood chips pile up in a Finnish port",
+        "Iron foundry lights its last furnace",
+        "Landing gear fails again",
+    ],
     "words.play": ["Casino sues over stolen chips", "Golf: a chip and two putts win it"],
     "words.body": ["Memory clinics open in three towns", "Dogs to get chips by law"],
-    "words.papers": ["Armenian dram steadies", "Fishing licences for sale again"],
+    "words.papers": ["Armenian dram steadies", "Fishing licences for sale again", "Gift cards spared from the levy"],
+    "words.offers": ["Lifetime licence for an office suite at 20 dollars", "Prime Day servers of coffee"],
     "chinese.food": ["薯片涨价 国产品牌跟进"],
     "chinese.lore": ["寺里的服务器也要礼佛"],
 }
