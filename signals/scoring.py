@@ -24,7 +24,7 @@ from chipwire.signals.models import LABELS, Progress
 from chipwire.signals.reading import HeadlineReading, Reader, Title
 
 MEMORY = "384MB"
-"""DuckDB's share while scoring. The tables that grow have no index, so that more headlines take disk alone."""
+"""DuckDB's share while scoring. The tables that grow have no index, so that it need not grow with the headlines."""
 LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""

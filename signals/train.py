@@ -177,7 +177,7 @@ def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "7",
+        "version": "8",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
