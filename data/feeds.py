@@ -9,7 +9,8 @@ from typing import Any
 
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.files import ByteSource
-from chipwire.data.readers import Chunk, dict_chunk
+from chipwire.data.json_readers import dict_chunk
+from chipwire.data.readers import Chunk
 
 _DECLARATION = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _ROOT = re.compile(rb"<\s*(?:rss|feed|rdf:RDF)\b", re.IGNORECASE)

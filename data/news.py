@@ -19,9 +19,10 @@ from chipwire.data.files import STDIN, ByteSource, Found, content_kind, discover
 from chipwire.data.headline_store import HeadlineStore
 from chipwire.data.headlines import Headline, RowReader, article_headline, survey
 from chipwire.data.instants import Stamp, day_stamp, parse_stamp, read_article_day, zone_info
+from chipwire.data.json_readers import read_json, read_jsonl
 from chipwire.data.lines import text_encoding
 from chipwire.data.profiles import Profile, check_column_map, choose_profile, looks_like_header
-from chipwire.data.readers import Chunk, read_csv, read_json, read_jsonl, read_parquet
+from chipwire.data.readers import Chunk, read_csv, read_parquet
 from chipwire.data.tables import Reject
 from chipwire.data.text import excerpt
 from chipwire.data.warehouse import Warehouse

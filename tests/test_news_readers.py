@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from chipwire.data.errors import UnknownName, UnreadableInput, UnrecognisedColumns
 from chipwire.data.feeds import read_feed
 from chipwire.data.files import ByteSource, content_kind, discover
+from chipwire.data.json_readers import read_json, read_jsonl
 from chipwire.data.profiles import choose_profile, looks_like_header, profiles, recognise
-from chipwire.data.readers import Chunk, read_csv, read_json, read_jsonl, read_parquet
+from chipwire.data.readers import Chunk, read_csv, read_parquet
 
 Reader = Callable[[ByteSource], Iterator[Chunk]]
 
@@ -200,22 +201,28 @@ def test_json_lines(write: Write) -> None:
         "[" * 100_000,
         '{"t": "\\ud800"}',
         '{"t": ' + "1" * 5000 + "}",
+        '{"t": "Nvidia up", "n": 1, "t": "Intel down"}',
+        '{"t": "one", "n": {"a": 1, "a": 2}}',
         '{"t": "br[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ackets"}',
     ]
     found, rejected = rows(write("x.jsonl", "\n".join(lines)), read_jsonl)
     assert [row["t"] for row in found] == ["one", "\ud800", json.loads(lines[-1])["t"]]
-    assert [line for line, _ in rejected] == [3, 4, 5, 6, 7, 9]
+    assert [line for line, _ in rejected] == [3, 4, 5, 6, 7, 9, 10, 11]
     reasons = dict(rejected)
     assert "broken JSON" in reasons[3]
     assert "NaN" in reasons[4]
     assert "no JSON object but list" in reasons[6]
     assert "nested deeper than 32" in reasons[7]
+    assert (reasons[10], reasons[11]) == ("has the key 't' twice", "has the key 'a' twice")
 
 
 def test_json_arrays(write: Write) -> None:
-    found, rejected = rows(write("x.json", '[{"t": "one"}, 5, {"t": Infinity}, {"t": "two"}]'), read_json)
+    found, rejected = rows(
+        write("x.json", '[{"t": "one"}, 5, {"t": Infinity}, {"t": "two"}, {"t": "a", "t": "b"}]'), read_json
+    )
     assert [row["t"] for row in found] == ["one", "two"]
-    assert [line for line, _ in rejected] == [2, 3]
+    assert [line for line, _ in rejected] == [2, 3, 5]
+    assert rejected[-1][1] == "has the key 't' twice"
     with pytest.raises(UnreadableInput, match="broken JSON"):
         rows(write("y.json", '[{"t": "one"}, {'), read_json)
 
