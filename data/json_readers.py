@@ -26,16 +26,23 @@ _NOT_A_NUMBER = object()
 
 @dataclass(frozen=True)
 class _Twice:
-    """Stands for an object that has a key twice: which of the two values is meant cannot be known."""
+    """Stands for an object that has a key twice, at any depth: which of the two values is meant cannot be known."""
 
     key: str
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    return _Twice(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    if len(found) < len(pairs):
+        return _Twice(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return next(filter(None, map(_twice_in, found.values())), found)
+
+
+def _twice_in(value: Any) -> _Twice | None:
+    """Return the mark of an object that has a key twice, where it is the value or stands in its lists."""
+    if isinstance(value, list):
+        return next(filter(None, map(_twice_in, value)), None)
+    return value if isinstance(value, _Twice) else None
 
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _NOT_A_NUMBER, object_pairs_hook=_object)
@@ -66,9 +73,8 @@ def _depth(text: str) -> int:
 
 
 def _record(value: Any) -> dict[str, Any]:
-    for part in (value, *value.values()) if isinstance(value, dict) else (value,):
-        if isinstance(part, _Twice):
-            raise ValueError(f"has the key '{part.key[:40]}' twice")
+    if isinstance(value, _Twice):
+        raise ValueError(f"has the key '{value.key[:40]}' twice")
     if not isinstance(value, dict):
         raise ValueError(f"is no JSON object but {type(value).__name__}")
     if _NOT_A_NUMBER not in value.values():

@@ -1,11 +1,11 @@
 """What a committee of trained models says of texts, for a student to learn, and texts varied for it to speak of.
 
-Models of the same data and other seeds err on other headlines; the mean of their probabilities errs on fewer than each
-of them. A student that learns that mean beside the labels comes near to it at the cost of one model (G. Hinton,
-O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", NIPS workshop 2014, at temperature 1). On the
-texts that the committee was trained on it says little more than their labels; so texts are cut, joined and renamed, and
-the student learns what the committee says of those as well (L. Beyer et al., "Knowledge distillation: a good teacher is
-patient and consistent", CVPR 2022).
+Models of the same data and other seeds err on other headlines; the mean of their probabilities errs on fewer than one
+of them does on average. A student that learns that mean beside the labels comes near to it at the cost of one model (G.
+Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", NIPS workshop 2014, at temperature 1).
+On the texts that the committee was trained on it says little more than their labels; so texts are cut, joined and
+renamed, and the student learns what the committee says of those as well (L. Beyer et al., "Knowledge distillation: a
+good teacher is patient and consistent", CVPR 2022).
 """
 
 from __future__ import annotations

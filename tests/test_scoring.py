@@ -404,7 +404,7 @@ def test_what_is_to_be_read_is_found_in_less_memory_than_the_titles_take(tmp_pat
     )
     reader = SimpleNamespace(id="model", linker_id="linker", exposures=exposures)
     with Warehouse.open(tmp_path / "w.duckdb", write=True, memory="48MB", threads=2) as warehouse:
-        assert scoring._gather(warehouse, reader) == 60_000  # type: ignore[arg-type]
+        assert scoring._gather(warehouse, reader) == 60_000  # type: ignore[arg-type]  # a stand-in
         texts = [text for batch in scoring._texts(warehouse) for text in batch]
     assert len({text.title for text in texts}) == len(texts) == 60_000
     assert {text.issuers for text in texts} == {(), ("AMD", "INTEL")}

@@ -130,7 +130,7 @@ def test_a_committee_counts_for_issuers_not_named_the_more_the_less_it_says_not_
     said = np.tile(np.array([0.0, 1.0, 0.0], dtype=np.float32), (len(ISSUERS), 1))
     said[intel] = np.nan
     said[tsmc] = (0.6, 0.4, 0.0)
-    spoken = train_committee.Said(np.zeros(3), np.zeros(26), np.zeros(3), said)  # type: ignore[arg-type]
+    spoken = train_committee.Said(np.zeros(3), np.zeros(26), np.zeros(3), said)  # type: ignore[arg-type]  # float64 does
     labels, certain = moved_of([text, replace(text, said=spoken), replace(text, moved=None, said=spoken)])
     assert certain[:, intel].tolist() == [0, 0, 0]
     np.testing.assert_allclose(labels[0, [tsmc, amd]], [[1, 0, 0], [0, 1, 0]])
