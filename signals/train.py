@@ -9,7 +9,6 @@ result is a folder with an 8-bit ONNX graph, its tokenizer, the glossary and ``m
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -35,6 +34,7 @@ from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
+from chipwire.signals.train_start import digest_of, go_on
 from chipwire.signals.train_temperature import temperatures
 from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
@@ -75,17 +75,6 @@ SELFTEST: Final = (
 """Headlines that any usable model reads rightly; they are read whenever the model is loaded."""
 
 
-def _go_on(network: Any, start: Path) -> None:
-    """Give a network the weights of an earlier one; `ChipwireError` where the file holds no such weights."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        network.load_state_dict(load_file(str(start)))
-    except (SafetensorError, RuntimeError) as error:
-        raise ChipwireError(f"{start} holds no weights of this network; give a training's OUT.safetensors") from error
-
-
 def copy_of(network: Any) -> dict[str, Any]:
     """Return the network's weights as they are now, whatever becomes of it."""
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -117,7 +106,7 @@ def train(
     growers = {language: Grower(load_universe(), language, rng) for language in LANGUAGES}
     network = build_network(base)
     if start is not None:
-        _go_on(network, start)
+        go_on(network, start)
     earlier = copy_of(network)
     tokenizer = load_tokenizer(base)
     of_ours = (*data.own["train"], *data.headlines, *data.newest)
@@ -208,16 +197,11 @@ def check_base(base: Path) -> None:
     weights = base / "model.safetensors"
     if not weights.is_file():
         raise ChipwireError(f"{base} has no model.safetensors; give the folder of {BASE['name']}")
-    if (found := _digest(weights)) != (asked := str(BASE["sha256"])):
+    if (found := digest_of(weights)) != (asked := str(BASE["sha256"])):
         raise ChipwireError(
             f"{weights} has sha256 {found[:12]}..., not {asked[:12]}... of {BASE['name']}; "
             "for another encoder, change BASE in chipwire/signals/train.py with its licence and cut-off"
         )
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def voice_of(folder: Path) -> OnnxModel:
@@ -254,8 +238,8 @@ def build(
         data = replace(data, public={**data.public, "train": second_opinions(base, data.public["train"], SECOND_SEEDS)})
     network = train(base, data, recipe, gloss, seed, start, voices)
     facts = describe(data, recipe, seed) | {
-        "start": _digest(start) if start else None,
-        "committee": [_digest(model / "model.onnx") for model in committee],
+        "start": digest_of(start) if start else None,
+        "committee": [digest_of(model) for model in committee],
     }
     export(network, base, data, gloss, gloss_file, out, facts)
     return facts
@@ -275,7 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument(
         "--start", type=Path,
-        help="weights to go on from: the OUT.safetensors of an earlier training; the mean of before and after is kept",
+        help="weights to go on from: OUT.safetensors of an earlier training, or a model's folder, such as the embedded "
+        "one; the mean of before and after is kept",
     )  # fmt: skip
     parser.add_argument(
         "--committee", type=Path, nargs="+", default=[], metavar="MODEL",

@@ -109,7 +109,7 @@ class GraphWriter:
             helper.make_tensor_value_info("mention_weights", TensorProto.FLOAT, [sizes["M"], sizes["T"]]),
         ]
         width = self._weights["embed.weight"].shape[0]
-        shapes = {
+        shapes: dict[str, list[str | int]] = {
             "sentiment": [sizes["M"], len(LABELS)], "relevance": [sizes["M"]], "themes": [sizes["B"], len(THEMES)],
             "event": [sizes["B"], len(EVENTS)], "direction": [sizes["B"], len(DIRECTIONS)],
             "roles": [sizes["B"], len(ROLES), len(LABELS)],

@@ -38,7 +38,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, start: Path | None, kept: float) ->
     monkeypatch.setattr(training, "build_network", lambda base: Network())
     monkeypatch.setattr(training, "load_tokenizer", lambda base: None)
     monkeypatch.setattr(training, "teacher_of", lambda base, texts: {})
-    monkeypatch.setattr(training, "_go_on", lambda network, start: network.load_state_dict({"w": np.array([6.0])}))
+    monkeypatch.setattr(training, "go_on", lambda network, start: network.load_state_dict({"w": np.array([6.0])}))
 
     def fit(network: Network, *_: Any) -> None:
         network.weight[:] = 2.0
