@@ -34,7 +34,7 @@ from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
-from chipwire.signals.train_start import digest_of, go_on
+from chipwire.signals.train_start import GRAPH, check_told, digest_of, go_on
 from chipwire.signals.train_temperature import temperatures
 from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
@@ -144,7 +144,7 @@ def export(
         made.mkdir()
         tokenizer.save(str(made / "tokenizer.json"), pretty=False)
         shutil.copyfile(gloss_file, made / gloss_file.name)
-        write_graph(weights, config, ranges, made / "model.onnx", MAX_TOKENS)
+        write_graph(weights, config, ranges, made / GRAPH, MAX_TOKENS)
         _describe(made, facts)
         validation = data.own["validation"] + [t for t in data.public["validation"] if t.source == "sentfin"][:500]
         _describe(made, facts | {"temperatures": temperatures(OnnxModel(made), validation)})
@@ -204,21 +204,13 @@ def check_base(base: Path) -> None:
         )
 
 
-def voice_of(folder: Path) -> OnnxModel:
-    """Load one of a committee; `ChipwireError` unless it tells apart what is trained now, in the same order."""
-    voice = OnnxModel(folder)
-    described = json.loads((folder / "model.json").read_text("utf-8"))
-    for what, known in (("labels", LABELS), ("themes", THEMES), ("events", EVENTS), ("roles", ROLES)):
-        if described[what] != list(known):
-            raise ChipwireError(f"{folder} tells other {what} apart; a committee needs models as this one is to be")
-    return voice
-
-
 def check_committee(folders: Sequence[Path], recipe: Recipe) -> list[OnnxModel]:
     """Return the models of a committee; `ChipwireError` for one that cannot speak of what is trained."""
     if folders and recipe.public_only:
         raise ChipwireError("--committee speaks of our own headlines, which --public-only leaves out; give one of them")
-    return [voice_of(folder) for folder in folders]
+    for folder in folders:
+        check_told(folder)
+    return [OnnxModel(folder) for folder in folders]
 
 
 def build(
@@ -233,12 +225,15 @@ def build(
     if gloss is None:
         raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
     voices = check_committee(committee, recipe)
+    if start:
+        go_on(build_network(base), start)  # what it cannot go on from, it says before hours of work
+    begun = digest_of(start) if start else None
     data = gather(folder)
     if not recipe.public_only:
         data = replace(data, public={**data.public, "train": second_opinions(base, data.public["train"], SECOND_SEEDS)})
     network = train(base, data, recipe, gloss, seed, start, voices)
     facts = describe(data, recipe, seed) | {
-        "start": digest_of(start) if start else None,
+        "start": begun,
         "committee": [digest_of(model) for model in committee],
     }
     export(network, base, data, gloss, gloss_file, out, facts)
@@ -259,8 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument(
         "--start", type=Path,
-        help="weights to go on from: OUT.safetensors of an earlier training, or a model's folder, such as the embedded "
-        "one; the mean of before and after is kept",
+        help="weights to go on from: OUT.safetensors of an earlier training, or a model's folder, such as "
+        "signals/model; the mean of before and after is kept",
     )  # fmt: skip
     parser.add_argument(
         "--committee", type=Path, nargs="+", default=[], metavar="MODEL",

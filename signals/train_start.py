@@ -1,23 +1,30 @@
 """Weights that a training goes on from: those of an earlier one, or what a model's graph holds of them.
 
-A graph in 8 bits has lost less than half a step of each weight. Ours were trained with that rounding, so what is
-multiplied out reads as the model does, and a training can go on from the embedded model with nothing but the package.
+A graph in 8 bits has lost half a step of each weight at most, and its large products were trained with that rounding.
+So what is multiplied out reads nearly as the model does, and a training can go on from the embedded model where the
+weights of the training that made it are not at hand.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import ChipwireError
+from chipwire.signals.themes import THEMES
+from chipwire.signals.train_data import LABELS
+from chipwire.signals.train_domain import EVENTS
 from chipwire.signals.train_export import HEADS
+from chipwire.signals.train_network import ROLES
 
-GRAPH = "model.onnx"
+GRAPH: Final = "model.onnx"
+WHOLE: Final = "give OUT.safetensors of an earlier training, or the folder of a model that chipwire trained"
 
 Floats = NDArray[np.float32]
 
@@ -36,21 +43,33 @@ def go_on(network: Any, start: Path) -> None:
 
     try:
         if start.is_dir():
+            check_told(start)
             fresh = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
             found = {name: torch.from_numpy(value) for name, value in graph_weights(start / GRAPH, fresh).items()}
         else:
             found = load_file(str(start))
         network.load_state_dict(found)
-    except (SafetensorError, RuntimeError) as error:
-        raise ChipwireError(
-            f"{start} holds no weights of this network; give a training's OUT.safetensors or the folder of a model"
-        ) from error
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(":")
+        raise ChipwireError(f"{start} holds no weights of this network ({reason}); {WHOLE}") from error
 
 
 def digest_of(start: Path) -> str:
     """Return the SHA-256 of the file that `go_on` reads, in hexadecimal digits."""
     with (start / GRAPH if start.is_dir() else start).open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def check_told(folder: Path) -> None:
+    """Raise `ChipwireError` unless a model tells apart what is trained now, in the same order."""
+    try:
+        described = json.loads((folder / "model.json").read_text("utf-8"))
+        told = {what: described[what] for what in ("labels", "themes", "events", "roles")}
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ChipwireError(f"{folder} has no model.json that says what it tells apart; {WHOLE}") from error
+    for what, known in (("labels", LABELS), ("themes", THEMES), ("events", EVENTS), ("roles", ROLES)):
+        if told[what] != list(known):
+            raise ChipwireError(f"{folder} tells other {what} apart than what is trained now; take a newer model")
 
 
 def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -61,29 +80,50 @@ def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]
     graph : Path
         Its file.
     fresh : mapping of str to float32 array
-        Weights of a new network: they say names and shapes, and fill the places of words beyond those of the graph.
+        Weights of a new network: they say names and shapes, and stay where a graph has none (the positions beyond its
+        longest text, the token type that is not used).
 
     Raises
     ------
     ChipwireError
-        The file is missing or no graph, lacks one of the weights, or has one of another shape.
+        The file is missing or no graph, keeps its numbers elsewhere, lacks one of the weights, or is that of another
+        network: other shapes, more layers.
     """
+    held = _constants(graph)
+    layers = {name.rpartition(".")[0] for name in fresh}
+    layers |= {layer.rpartition(".")[0] for layer in layers if layer.endswith(".query")}  # three biases in one
+    if beyond := sorted(name for name in held if name.startswith("encoder.") and name.rpartition(".")[0] not in layers):
+        raise ChipwireError(f"{graph} is of another network: it has {beyond[0]}; {WHOLE}")
+    try:
+        found = {name: _weight(name, held, value) for name, value in fresh.items()}
+    except (IndexError, KeyError, ValueError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
+        raise ChipwireError(f"{graph} is of another network ({what}); {WHOLE}") from error
+    for name, value in found.items():
+        if value.shape != fresh[name].shape:
+            shapes = f"the shape {value.shape}, and {fresh[name].shape} is trained now"
+            raise ChipwireError(f"{graph} is of another network: {name} has {shapes}; {WHOLE}")
+    return found
+
+
+def _constants(graph: Path) -> dict[str, NDArray[Any]]:
+    """Return the constants of a graph; `ChipwireError` unless it is one, and holds them itself."""
     import onnx
     from google.protobuf.message import DecodeError
     from onnx import numpy_helper
+    from onnx.external_data_helper import uses_external_data
 
     try:
-        held = {one.name: numpy_helper.to_array(one) for one in onnx.load(str(graph)).graph.initializer}
-        found = {name: _weight(name, held, value) for name, value in fresh.items()}
-    except (DecodeError, KeyError, OSError, ValueError) as error:
-        raise ChipwireError(f"{graph} cannot be gone on from ({error}); give a model that chipwire trained") from error
-    for name, value in found.items():
-        if value.shape != fresh[name].shape:
-            raise ChipwireError(
-                f"{graph} cannot be gone on from: its {name} has the shape {value.shape}, a network for today's "
-                f"themes, events and roles {fresh[name].shape}; train without --start"
-            )
-    return found
+        constants = onnx.load(str(graph), load_external_data=False).graph.initializer
+    except (DecodeError, OSError) as error:
+        why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise ChipwireError(f"{graph} {why}; {WHOLE}") from error
+    if far := [one.name for one in constants if uses_external_data(one)]:
+        raise ChipwireError(f"{graph} keeps {far[0]} in another file, which no model of ours does; {WHOLE}")
+    try:
+        return {one.name: numpy_helper.to_array(one) for one in constants}
+    except (TypeError, ValueError) as error:
+        raise ChipwireError(f"{graph} cannot be read ({error}); {WHOLE}") from error
 
 
 def _weight(name: str, held: Mapping[str, NDArray[Any]], fresh: Floats) -> Floats:
@@ -93,12 +133,11 @@ def _weight(name: str, held: Mapping[str, NDArray[Any]], fresh: Floats) -> Float
     if layer.endswith("word_embeddings"):
         value = held["words_int8"] * held["words_scale"]
     elif layer.endswith("token_type_embeddings"):
-        value = np.concatenate(
-            [np.zeros_like(fresh[:1]), fresh[1:]]
-        )  # the places hold the first row, the only one used
-    elif layer.endswith("position_embeddings"):
         value = fresh.copy()
-        value[: len(held["places"])] = held["places"]
+        value[0] = 0  # the places hold it
+    elif layer.endswith("position_embeddings"):
+        places = held["places"]
+        value = np.concatenate([places, fresh[len(places) :]])
     elif layer in HEADS and kind == "weight":
         value = (held[f"{layer}.int8"] * held[f"{layer}.scale"]).T
     elif name in held:  # a norm, a bias, a weight of a graph without 8 bits
@@ -109,10 +148,11 @@ def _weight(name: str, held: Mapping[str, NDArray[Any]], fresh: Floats) -> Float
         value = joined[at : at + len(fresh)]
     else:
         value = _multiplied_out(held, layer)
-    return np.ascontiguousarray(value, dtype=np.float32)
+    return np.array(value, dtype=np.float32, order="C")
 
 
 def _multiplied_out(held: Mapping[str, NDArray[Any]], layer: str) -> NDArray[Any]:
     """Return an encoder's weight, shape (outputs, inputs); its graph multiplies the inputs by ``smooth`` before it."""
-    weight: NDArray[Any] = held[f"{layer}.int8"] * held[f"{layer}.scale"] * held[f"{layer}.smooth"][:, None]
+    factor = held[f"{layer}.smooth"].reshape(-1, 1)
+    weight: NDArray[Any] = held[f"{layer}.int8"] * held[f"{layer}.scale"] * factor
     return weight.T

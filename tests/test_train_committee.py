@@ -148,14 +148,15 @@ def test_a_committee_counts_for_issuers_not_named_the_more_the_less_it_says_not_
 
 
 def test_a_model_that_tells_other_things_apart_is_refused(tmp_path: Path) -> None:
-    assert training.voice_of(SHIPPED).logits([])["event"].shape == (0, len(EVENTS))
+    [voice] = training.check_committee([SHIPPED], Recipe())
+    assert voice.logits([])["event"].shape == (0, len(EVENTS))
     for name in ("tokenizer.json", "model.onnx", "gloss.tsv"):
         shutil.copyfile(SHIPPED / name, tmp_path / name)
     described = json.loads((SHIPPED / "model.json").read_text("utf-8"))
     described["roles"] = [*described["roles"][1:], described["roles"][0]]
     (tmp_path / "model.json").write_text(json.dumps(described), "utf-8")
     with pytest.raises(ChipwireError, match="tells other roles apart"):
-        training.voice_of(tmp_path)
+        training.check_committee([tmp_path], Recipe())
 
 
 def test_a_committee_and_public_labels_alone_exclude_each_other(tmp_path: Path) -> None:
