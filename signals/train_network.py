@@ -175,24 +175,29 @@ def moved_of(texts: Sequence[Text]) -> tuple[NDArray[np.float32], NDArray[np.flo
     """Return what becomes of the issuers that are not named, shape (texts, issuers, labels), and how much it counts.
 
     One that the annotator left out is taken for not moved, but with little weight where something happens: nobody
-    lists everyone whom an export rule touches. A committee counts the more, the less it says "not moved".
+    lists everyone whom an export rule touches. A committee counts the more, the less it says "not moved"; it is not
+    asked where nothing happens and the annotator saw nobody moved, or what it takes for news would never be unlearnt.
     """
     neutral = LABELS.index("neutral")
     labels = np.zeros((len(texts), len(ISSUERS), len(LABELS)), dtype=np.float32)
     labels[:, :, neutral] = 1
     certain = np.zeros((len(texts), len(ISSUERS)), dtype=np.float32)
     for row, text in enumerate(texts):
+        said = text.said
         if text.moved is not None:
-            certain[row] = UNSAID_NOTHING if text.event == EVENTS.index("none") else UNSAID
+            nothing = text.event == EVENTS.index("none")
+            certain[row] = UNSAID_NOTHING if nothing else UNSAID
             for issuer, label in text.moved.items():
                 labels[row, ISSUERS.index(issuer)] = np.eye(len(LABELS), dtype=np.float32)[label]
                 certain[row, ISSUERS.index(issuer)] = 1.0
-        if text.said is not None:
-            said = np.nan_to_num(text.said.moved)
-            weight = np.where(np.isnan(text.said.moved[:, 0]), 0, UNSAID + 1 - said[:, neutral])
+            if nothing and {neutral}.issuperset(text.moved.values()):
+                said = None
+        if said is not None:
+            moved = np.nan_to_num(said.moved)
+            weight = np.where(np.isnan(said.moved[:, 0]), 0, UNSAID + 1 - moved[:, neutral])
             whole = certain[row] + weight
             share = (weight / np.maximum(whole, 1e-9))[:, None]
-            labels[row], certain[row] = (1 - share) * labels[row] + share * said, whole
+            labels[row], certain[row] = (1 - share) * labels[row] + share * moved, whole
         for target in text.targets:
             if target.issuer in ISSUERS:
                 certain[row, ISSUERS.index(target.issuer)] = 0.0

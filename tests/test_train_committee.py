@@ -22,7 +22,7 @@ from chipwire.signals.onnx_model import OnnxModel
 from chipwire.signals.train_committee import heard, variants
 from chipwire.signals.train_domain import EVENTS, Row, Target, Text, masked, own_texts
 from chipwire.signals.train_loop import Recipe
-from chipwire.signals.train_network import ISSUERS, SAID, UNSAID, both, moved_of
+from chipwire.signals.train_network import ISSUERS, SAID, UNSAID, UNSAID_NOTHING, both, moved_of
 
 SHIPPED = Path(chipwire.signals.model.__file__).parent
 ORDER = "Broadcom takes the networking order that Nvidia counted on"
@@ -142,6 +142,21 @@ def test_a_committee_counts_for_issuers_not_named_the_more_the_less_it_says_not_
     )
     np.testing.assert_allclose(labels[2, tsmc], [0.6, 0.4, 0], rtol=1e-6)
     np.testing.assert_allclose(certain[2, [tsmc, amd]], [weight, UNSAID], rtol=1e-6)
+
+
+def test_a_committee_is_not_asked_whom_nothing_moves() -> None:
+    said = np.tile(np.array([0.6, 0.4, 0.0], dtype=np.float32), (len(ISSUERS), 1))
+    spoken = train_committee.Said(np.zeros(3), np.zeros(26), np.zeros(3), said)  # type: ignore[arg-type]  # float64 does
+    nothing = EVENTS.index("none")
+    quiet = Text("Chips with tea", "en", (), (), None, nothing, None, "own", "g", moved={}, said=spoken)
+    texts = [quiet, replace(quiet, moved={"AMD": 1}), replace(quiet, moved={"AMD": 2}), replace(quiet, event=1)]
+    labels, certain = moved_of([*texts, replace(quiet, event=None, moved=None)])
+    left_out = ISSUERS.index("TSMC")
+    assert labels[:2, left_out].tolist() == [[0, 1, 0]] * 2
+    np.testing.assert_allclose(certain[:2, left_out], UNSAID_NOTHING)
+    for row in (2, 3, 4):  # somebody is moved, something happens, nobody has labelled it
+        assert labels[row, left_out, 0] > 0.3
+    assert certain[2, left_out] > UNSAID_NOTHING
 
 
 # --- who may speak ---------------------------------------------------------------------------------------
