@@ -68,7 +68,7 @@ LEAST_SEEN = 0.2
 LEAST_LEAN = 0.05
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-LEAST_ALONE = 0.4
+LEAST_ALONE = 0.43
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
 REMEMBERED = 4_096
