@@ -34,7 +34,7 @@ from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
-from chipwire.signals.train_start import GRAPH, check_told, digest_of, go_on
+from chipwire.signals.train_start import GRAPH, check_told, digest_of, go_on, mean_of
 from chipwire.signals.train_temperature import temperatures
 from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
@@ -160,7 +160,7 @@ def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
         yield feed(tokenizer, texts[start : start + 32])
 
 
-def describe(data: Data, recipe: Recipe, seed: int) -> dict[str, Any]:
+def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
     """Return the facts that ``model.json`` states."""
     cutoffs = [str(BASE["training_cutoff"]), *(str(item["cutoff"]) for item in PUBLIC)]
     return {
@@ -240,6 +240,21 @@ def build(
     return facts
 
 
+def build_mean(folder: Path, base: Path, gloss_file: Path, out: Path, parts: Sequence[Path]) -> dict[str, Any]:
+    """Write the folder of the model whose weights are the mean of those of trainings; return its facts."""
+    gloss = load_gloss(gloss_file.parent)
+    if gloss is None:
+        raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
+    network = build_network(base)
+    mean_of(network, parts)
+    network.eval()
+    data = gather(folder)
+    facts = describe(data, Recipe(), None) | {"mean_of": [digest_of(part) for part in parts]}
+    del facts["recipe"]  # that of the parts
+    export(network, base, data, gloss, gloss_file, out, facts)
+    return facts
+
+
 def _positive(epochs: int) -> int:
     if epochs < 1:
         raise ChipwireError(f"--epochs {epochs}: at least 1 pass is needed")
@@ -261,6 +276,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--committee", type=Path, nargs="+", default=[], metavar="MODEL",
         help="folders of trained models; the mean of what they say is learnt beside the labels",
     )  # fmt: skip
+    parser.add_argument(
+        "--mean", type=Path, nargs="+", default=[], metavar="WEIGHTS",
+        help="train nothing: write the model with the mean of these OUT.safetensors, trainings on from one start",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
     parser.add_argument(
@@ -270,6 +289,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_base(options.base)
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
+            if options.mean:
+                if options.start or options.committee:
+                    raise ChipwireError("--mean trains nothing: leave --start and --committee out")
+                build_mean(options.data, options.base, gloss_file, options.out, options.mean)
+                return 0
             recipe = Recipe(
                 epochs=_positive(options.epochs), public_only=options.public_only,
                 known_share=KNOWN_SHARE if options.start else 1.0, kept_share=KEPT_SHARE if options.start else 0.0,

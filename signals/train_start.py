@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,19 @@ def go_on(network: Any, start: Path) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(":")
         raise ChipwireError(f"{start} holds no weights of this network ({reason}); {WHOLE}") from error
+
+
+def mean_of(network: Any, parts: Sequence[Path]) -> None:
+    """Give a network the mean of the weights of trainings that went on from one; see `go_on` for errors.
+
+    Such means read better than most of the trainings that they are of (M. Wortsman et al., "Model soups", ICML 2022).
+    Of trainings that began apart they would be of no use.
+    """
+    states = []
+    for part in parts:
+        go_on(network, part)
+        states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+    network.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
 
 
 def digest_of(start: Path) -> str:

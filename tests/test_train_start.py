@@ -23,7 +23,7 @@ from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
 from chipwire.signals.train_export import HEADS, WEIGHT_LIMIT, smoothing, write_graph
 from chipwire.signals.train_network import EMBEDDING, MAX_TOKENS, ROLES
-from chipwire.signals.train_start import digest_of, go_on, graph_weights
+from chipwire.signals.train_start import digest_of, go_on, graph_weights, mean_of
 
 onnx = pytest.importorskip("onnx", reason="the extra [train] or [test] is not installed")
 
@@ -168,6 +168,9 @@ class Numbers:
     def numpy(self) -> Any:
         return self.value
 
+    def clone(self) -> Any:
+        return self.value.copy()
+
 
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> dict[str, Weights]:
@@ -206,6 +209,17 @@ def test_a_network_gets_the_weights_of_a_folder_or_of_a_file(tmp_path: Path, no_
     no_torch["earlier.safetensors"] = drawn(3, **SIZE)
     go_on(network, Path("earlier.safetensors"))
     np.testing.assert_array_equal(network.weights["event.0.weight"], drawn(3, **SIZE)["event.0.weight"])
+
+
+def test_the_mean_of_trainings_is_that_of_each_weight(tmp_path: Path, no_torch: dict[str, Weights]) -> None:
+    parts = {f"{number}.safetensors": drawn(number, **SIZE) for number in (1, 2, 3)}
+    no_torch |= parts
+    network = Network(drawn(9, **SIZE))
+    mean_of(network, [Path(name) for name in parts])
+    for name, value in network.weights.items():
+        np.testing.assert_allclose(value, np.mean([part[name] for part in parts.values()], axis=0), atol=1e-6)
+    with pytest.raises(ChipwireError, match="nowhere holds no weights"):
+        mean_of(network, [Path("1.safetensors"), Path("nowhere")])
 
 
 def test_what_holds_no_weights_of_the_network_is_refused(tmp_path: Path, no_torch: dict[str, Weights]) -> None:
