@@ -141,8 +141,8 @@ def test_the_embedded_model_multiplied_out_reads_as_it_does(tmp_path: Path) -> N
         shutil.copyfile(SHIPPED / name, tmp_path / name)
     one, other = (OnnxModel(folder).logits(items) for folder in (SHIPPED, tmp_path))
     for name, logits in one.items():
-        # What is left is the rounding of what goes into the products: a small part of what tells readings apart. A
-        # single layer of zeros, even among the norms' biases, leaves twice as much of the embedding.
+        # What is left is the rounding of what goes into the products. Zeros for a layer's values or queries, or for the
+        # bias of the first norm, leave twice as much of the embedding at least.
         off = np.sqrt(np.mean((other[name] - logits) ** 2)) / logits.std()
         assert 0 < off < 0.08, name
 
