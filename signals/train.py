@@ -213,6 +213,13 @@ def check_committee(folders: Sequence[Path], recipe: Recipe) -> list[OnnxModel]:
     return [OnnxModel(folder) for folder in folders]
 
 
+def _glossary(file: Path) -> Gloss:
+    gloss = load_gloss(file.parent)
+    if gloss is None:
+        raise ChipwireError(f"{file} does not exist; it is the glossary, and comes with the package")
+    return gloss
+
+
 def build(
     folder: Path, base: Path, gloss_file: Path, out: Path, recipe: Recipe, seed: int, start: Path | None = None,
     committee: Sequence[Path] = (),
@@ -221,9 +228,7 @@ def build(
     import torch
 
     torch.set_num_threads(2)
-    gloss = load_gloss(gloss_file.parent)
-    if gloss is None:
-        raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
+    gloss = _glossary(gloss_file)
     voices = check_committee(committee, recipe)
     if start:
         go_on(build_network(base), start)  # what it cannot go on from, it says before hours of work
@@ -242,9 +247,7 @@ def build(
 
 def build_mean(folder: Path, base: Path, gloss_file: Path, out: Path, parts: Sequence[Path]) -> dict[str, Any]:
     """Write the folder of the model whose weights are the mean of those of trainings; return its facts."""
-    gloss = load_gloss(gloss_file.parent)
-    if gloss is None:
-        raise ChipwireError(f"{gloss_file} does not exist; it is the glossary, and comes with the package")
+    gloss = _glossary(gloss_file)
     network = build_network(base)
     mean_of(network, parts)
     network.eval()

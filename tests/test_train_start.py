@@ -19,6 +19,7 @@ from chipwire.data.errors import ChipwireError
 from chipwire.signals.models import Item
 from chipwire.signals.onnx_model import OnnxModel
 from chipwire.signals.themes import THEMES
+from chipwire.signals.train import build_mean
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
 from chipwire.signals.train_export import HEADS, WEIGHT_LIMIT, smoothing, write_graph
@@ -283,3 +284,10 @@ def test_a_graph_with_more_layers_is_refused(tmp_path: Path) -> None:
 def test_the_digest_of_a_folder_is_that_of_its_graph() -> None:
     asked = hashlib.sha256((SHIPPED / "model.onnx").read_bytes()).hexdigest()
     assert digest_of(SHIPPED) == digest_of(SHIPPED / "model.onnx") == asked
+
+
+def test_without_the_glossary_nothing_is_built(tmp_path: Path) -> None:
+    gone, out = tmp_path / "gloss.tsv", tmp_path / "out"
+    with pytest.raises(ChipwireError, match=r"gloss\.tsv does not exist; it is the glossary"):
+        build_mean(tmp_path, tmp_path, gone, out, [])
+    assert not out.exists()
