@@ -166,7 +166,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "9",
+        "version": "10",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),

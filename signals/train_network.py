@@ -41,6 +41,12 @@ SECOND: Final = 0.5
 SAID: Final = 0.5
 """How much a committee (`Text.said`, `Target.said`) counts beside what is labelled; alone where nothing is."""
 
+SAID_THEMES: Final = 0.0
+"""The same of themes: where a committee and the label differ, a blind reader sides with the label in two of three."""
+
+THEMES_WEIGHT: Final = 6.0
+"""Weight of the loss of the themes, a mean over them, beside 1 of the event's."""
+
 
 def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer of a folder, which cuts to `MAX_TOKENS`; a literal special token stays plain text."""
@@ -112,7 +118,7 @@ class Wanted:
 
 
 def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]]) -> Wanted:
-    """Return what is wanted of a batch as tensors: its labels, and by `SAID` what a committee says."""
+    """Return what is wanted of a batch as tensors: its labels, and what a committee says by its share."""
     import torch
 
     targets = [target for text in texts for target in text.targets]
@@ -121,7 +127,7 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
     parts = (
         [both(_label_shares(target), target.said and target.said[:-1]) for target in targets],
         [both(_one(target.relevance), target.said and target.said[-1:]) for target in targets],
-        [both(text.themes, text.said and text.said.themes) for text in texts],
+        [both(text.themes, text.said and text.said.themes, SAID_THEMES) for text in texts],
         [both(_place(text.event, len(EVENTS)), text.said and text.said.event) for text in texts],
         [both(_place(text.direction, len(DIRECTIONS)), text.said and text.said.direction) for text in texts],
     )
@@ -136,12 +142,12 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
     )  # fmt: skip
 
 
-def both(labelled: Any, said: Any) -> NDArray[np.float32] | None:
-    """Return the mean of what is labelled and what is said, by `SAID`; one alone where the other is not."""
+def both(labelled: Any, said: Any, share: float = SAID) -> NDArray[np.float32] | None:
+    """Return the mean of what is labelled and, by its share, what is said; one alone where the other is not."""
     if labelled is None or said is None:
         known = said if labelled is None else labelled
         return None if known is None else np.asarray(known, dtype=np.float32)
-    return (1 - SAID) * np.asarray(labelled, dtype=np.float32) + SAID * np.asarray(said, dtype=np.float32)
+    return (1 - share) * np.asarray(labelled, dtype=np.float32) + share * np.asarray(said, dtype=np.float32)
 
 
 def _tensor(rows: Sequence[NDArray[np.float32] | None], width: int) -> Any:
@@ -218,7 +224,7 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
     for found, asked, weight, by, smooth in (
         (sentiment, wanted.sentiment, 1.0, ce, {"label_smoothing": 0.03}),
         (relevance.unsqueeze(1), wanted.relevance.unsqueeze(1), 0.5, bce, {}),
-        (themes, wanted.themes, 1.0, bce, {}),
+        (themes, wanted.themes, THEMES_WEIGHT, bce, {}),
         (event, wanted.event, 1.0, ce, {"label_smoothing": 0.03}),
         (direction, wanted.direction, 1.0, ce, {"label_smoothing": 0.03}),
     ):

@@ -22,7 +22,7 @@ from chipwire.signals.onnx_model import OnnxModel
 from chipwire.signals.train_committee import heard, variants
 from chipwire.signals.train_domain import EVENTS, Row, Target, Text, masked, own_texts
 from chipwire.signals.train_loop import Recipe
-from chipwire.signals.train_network import ISSUERS, SAID, UNSAID, UNSAID_NOTHING, both, moved_of
+from chipwire.signals.train_network import ISSUERS, SAID, SAID_THEMES, UNSAID, UNSAID_NOTHING, both, moved_of
 
 SHIPPED = Path(chipwire.signals.model.__file__).parent
 ORDER = "Broadcom takes the networking order that Nvidia counted on"
@@ -121,6 +121,8 @@ def test_labels_and_what_is_said_are_mixed_and_one_alone_stands_for_both() -> No
     np.testing.assert_allclose(both([1, 0], [0.2, 0.8]), [1 - SAID + SAID * 0.2, SAID * 0.8], rtol=1e-6)
     np.testing.assert_allclose(both(None, [0.2, 0.8]), [0.2, 0.8], rtol=1e-6)
     np.testing.assert_allclose(both([1, 0], None), [1, 0])
+    np.testing.assert_allclose(both([1, 0], [0.2, 0.8], SAID_THEMES), [1, 0])
+    np.testing.assert_allclose(both(None, [0.2, 0.8], SAID_THEMES), [0.2, 0.8], rtol=1e-6)
     assert both(None, None) is None
 
 
