@@ -22,7 +22,7 @@ import ahocorasick
 from chipwire.data.errors import InputError
 from chipwire.data.universe import Issuer, Universe
 
-LINKER_RULES = "3"
+LINKER_RULES = "4"
 """Raise it when the rules here change: it is part of the linker's identity, so that old headlines are read anew."""
 
 BODY_CHARACTERS = 4_000
@@ -125,8 +125,19 @@ def _words_of(*names: str) -> re.Pattern[str]:
 
 
 def normalised(text: str) -> str:
-    """Return `text` in the form that `Linker.find` reads and counts in: Unicode NFKC."""
+    """Return `text` in the form that `Linker.find` counts in: Unicode NFKC."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+@cache
+def _simplified_of() -> Mapping[int, str]:
+    lines = resources.files("chipwire.signals").joinpath("traditional.csv").read_text("utf-8").split()
+    return str.maketrans(dict(line.split(",") for line in lines[1:]))
+
+
+def simplified(text: str) -> str:
+    """Return `text` with simplified characters for traditional ones, one for one, so that positions stay."""
+    return text if text.isascii() else text.translate(_simplified_of())
 
 
 class Linker:
@@ -159,7 +170,8 @@ class Linker:
 
         Positions are those of `normalised(text)`.
         """
-        text = normalised(text)
+        written = normalised(text)
+        text = simplified(written)
         lowered = _lower(text)
         spans = []
         for last, (length, aliases) in self._automaton.iter(lowered):
@@ -179,7 +191,7 @@ class Linker:
             for alias in named:
                 sure = _meant(text, start, stop, alias)
                 if sure is not None:
-                    found.append((Hit(alias.issuer, text[start:stop], start, stop), sure))
+                    found.append((Hit(alias.issuer, written[start:stop], start, stop), sure))
         # Companies keep company: a name beyond doubt speaks for a doubtful one beside it, two doubtful for each other.
         beyond_doubt = any(sure for _, sure in found) or len({hit.issuer for hit, _ in found}) > 1
         return list(dict.fromkeys(hit for hit, sure in found if sure or beyond_doubt))
@@ -207,7 +219,10 @@ class Linker:
 def _aliases(issuer: Issuer) -> Iterable[_Alias]:
     for name in dict.fromkeys(issuer.aliases + issuer.former):
         yield _alias(issuer, name, "name")
+    chinese: dict[str, str] = {}
     for name in issuer.zh:
+        chinese.setdefault(simplified(name), name)
+    for name in chinese.values():
         yield _alias(issuer, name, "zh")
     for name in issuer.tickers:
         if name not in issuer.aliases:
@@ -220,7 +235,7 @@ def _alias(issuer: Issuer, name: str, kind: Kind) -> _Alias:
     following, leading = ("|".join(map(_expression, entries)) for entries in (after, before))
     if kind == "zh":
         return _Alias(
-            issuer.id, name, kind,
+            issuer.id, simplified(name), kind,
             not_after=_compiled(following),
             not_before=_compiled(f"(?:{leading})$" if leading else ""),
             doubts_near=_doubts(unsure, "{}", ("chips", "market")),
@@ -250,6 +265,7 @@ def _doubts(entries: Iterable[str], form: str, unless: tuple[str, ...]) -> tuple
 
 def _expression(entry: str) -> str:
     """Return the regular expression of an entry of a context list: a world, an expression, or a plain word."""
+    entry = simplified(entry)
     if entry.startswith("@"):
         return _any_of(entry[1:])
     if entry.startswith("~"):

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import chipwire.signals.model
 from chipwire.data.errors import InputError
 from chipwire.data.universe import Universe, load_universe
-from chipwire.signals.linking import BODY_CHARACTERS, Linker, normalised
+from chipwire.signals.linking import BODY_CHARACTERS, Linker, normalised, simplified
 
 MEANT = [
     ("SMIC", "SMIC lifts its full-year capacity plan"),
@@ -527,3 +528,55 @@ def test_no_text_makes_it_raise_and_hits_never_overlap(text: str) -> None:
     assert len(spans) == len(linker.find(text))
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     assert all(0 < mention.relevance <= 1 for mention in linker.link(text, text))
+
+
+# --- traditional characters ------------------------------------------------------------------------------
+
+HONG_KONG = [
+    ("NVIDIA", "英偉達"), ("NVIDIA", "輝達"), ("TSMC", "台積電"), ("TSMC", "台积電"), ("TSMC", "台積电"),
+    ("SMIC", "中芯國際"), ("HUAHONG", "華虹半導體"), ("HUAHONG", "華虹"), ("CAMBRICON", "寒武紀"), ("INTEL", "英特爾"),
+    ("AMD", "超微半導體"), ("ASML", "阿斯麥"), ("AMAT", "應用材料"), ("LRCX", "泛林集團"), ("LRCX", "科林研發"),
+    ("ALIBABA", "阿里雲"), ("TENCENT", "騰訊"), ("SAMSUNG", "三星電子"), ("HUAWEI", "華為"), ("HUAWEI", "華爲"),
+    ("BYTEDANCE", "字節跳動"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("issuer", "name"), HONG_KONG)
+def test_a_name_in_traditional_or_mixed_characters_is_that_of_the_issuer_as_it_stands(issuer: str, name: str) -> None:
+    [hit] = Linker(load_universe()).find(f"據報{name}獲新訂單")
+    assert (hit.issuer, hit.matched, hit.start) == (issuer, name, 2)
+
+
+def test_the_words_beside_a_name_decide_in_traditional_characters_too() -> None:
+    linker = Linker(load_universe())
+    for simple, traditional in (
+        ("三星堆发现新坑", "三星堆發現新坑"), ("古生物学家谈寒武纪化石地层", "古生物學家談寒武紀化石地層"),
+        ("汉字编码占两个字节", "漢字編碼佔兩個字節"), ("水温一百度", "水溫一百度"),
+    ):  # fmt: skip
+        assert linker.find(simple) == []
+        assert linker.find(traditional) == []
+
+
+def test_a_name_that_a_user_lists_in_both_forms_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "universe.toml").write_text(
+        '[issuer.NAURA]\nname = "Naura"\nroles = ["domestic_tools"]\naliases = ["Naura"]\n'
+        'zh = ["北方華創", "北方华创"]\nnot_after = {"北方華創" = ["杯賽"]}\n',
+        "utf-8",
+    )
+    linker = Linker(load_universe(tmp_path))
+    for text in ("北方华创中标", "北方華創中標"):
+        assert [(hit.issuer, hit.matched) for hit in linker.find(text)] == [("NAURA", text[:4])]
+    for text in ("北方华创杯赛开幕", "北方華創杯賽開幕"):
+        assert linker.find(text) == []
+
+
+def test_each_traditional_character_has_one_simplified_one_and_the_glossary_knows_the_same() -> None:
+    lines = resources.files("chipwire.signals").joinpath("traditional.csv").read_text("utf-8").splitlines()[1:]
+    pairs = dict(line.split(",") for line in lines)
+    assert len(pairs) == len(lines)
+    assert all(len(one) == len(other) == 1 for one, other in pairs.items())
+    assert not set(pairs) & set(pairs.values())
+    assert simplified("".join(pairs)) == "".join(pairs.values())
+    folder = Path(chipwire.signals.model.__file__).parent
+    glossary = (line.split("\t") for line in (folder / "gloss.tsv").read_text("utf-8").splitlines())
+    assert {word: gloss[1:] for word, gloss in glossary if gloss.startswith("=")}.items() <= pairs.items()
