@@ -21,7 +21,7 @@ from chipwire.signals.train_direction import infer_direction
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
-NEWEST: Final = ("_absent.csv", "_chatter.csv", "_passing.csv", "_topics.csv")
+NEWEST: Final = ("_contrast.csv",)
 """Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
 
 
