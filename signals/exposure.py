@@ -49,6 +49,7 @@ from functools import cache
 from pathlib import Path
 
 from chipwire.data.universe import Universe, load_universe
+from chipwire.signals.characters import table_id
 from chipwire.signals.exposure_rows import COLUMNS, SEEN_ONLY, Exposure, Words, load_rows
 
 Three = tuple[float, float, float]
@@ -131,7 +132,8 @@ class ExposureTable:
     Attributes
     ----------
     id : str
-        Digest of the rows, the subjects, the roles and the constants of the mix; part of a reading's identity.
+        Digest of the rows, the subjects, the roles, the constants of the mix and the table of characters; part of a
+        reading's identity.
     rows : tuple of Exposure
         In the order of the file.
     """
@@ -150,7 +152,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE]
+        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE, table_id()]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chipwire.data.errors import UnknownName, UnreadableInput
 from chipwire.data.universe import Universe
+from chipwire.signals.characters import simplified
 
 EVENTS = (
     "chip_sale_ban", "tool_ban", "entity_listing", "relaxation", "procurement", "state_funding", "model_launch",
@@ -42,10 +43,10 @@ _OF_THE_TRADE = frozenset(("chip_sale_ban", "tool_ban", "cheap_model_shock"))
 
 
 class Words:
-    """A title in lower case that remembers which patterns it has: hundreds of rows ask for the same few."""
+    """A title in lower case and simplified characters; it remembers which patterns it has, as many rows ask alike."""
 
     def __init__(self, title: str) -> None:
-        self._text = title[:READ_CHARACTERS].lower()
+        self._text = simplified(title[:READ_CHARACTERS].lower())
         self._has: dict[re.Pattern[str], bool] = {}
 
     def has(self, pattern: re.Pattern[str]) -> bool:
@@ -114,13 +115,19 @@ def _text(path: Path) -> str:
         raise UnreadableInput(str(path), "is not UTF-8; save it as UTF-8") from error
 
 
+def _compiled(expression: str) -> re.Pattern[str]:
+    # ASCII: a word boundary stands between Latin letters and Chinese, as in "DRAM合约价".
+    return re.compile(simplified(expression), re.ASCII)
+
+
 class _Reader:
     """Turns the lines of a file into rows, one for each event and role of a line."""
 
     def __init__(self, where: str, subjects: Mapping[str, list[str]], universe: Universe) -> None:
         self._where = where
-        # ASCII: a word boundary stands between Latin letters and Chinese, as in "DRAM合约价".
-        self._subjects = {name: re.compile("|".join(patterns), re.ASCII) for name, patterns in subjects.items()}
+        self._subjects = {
+            name: re.compile(simplified("|".join(patterns)), re.ASCII) for name, patterns in subjects.items()
+        }
         self._guard = self._subjects["chip_trade"]
         self._roles = sorted({role for issuer in universe.issuers.values() for role in issuer.roles})
 
@@ -201,7 +208,7 @@ class _Reader:
             name = word.removeprefix("!")
             if len(name) > 2 and name[0] == name[-1] == "/":
                 try:
-                    pattern = re.compile(name[1:-1], re.ASCII)
+                    pattern = _compiled(name[1:-1])
                 except re.error as error:
                     raise self._refuse(line, "subject", word, f"not a regular expression: {error}") from error
             elif name in self._subjects:

@@ -21,6 +21,7 @@ import ahocorasick
 
 from chipwire.data.errors import InputError
 from chipwire.data.universe import Issuer, Universe
+from chipwire.signals.characters import simplified, table_id
 
 LINKER_RULES = "4"
 """Raise it when the rules here change: it is part of the linker's identity, so that old headlines are read anew."""
@@ -115,7 +116,7 @@ def _any_of(*names: str) -> str:
             if key in world:
                 # Chinese touches Latin words without a space, so that \\b would not see their ends.
                 found.append(rf"(?<![A-Za-z0-9_])(?{flag}:{'|'.join(world[key])})(?![A-Za-z0-9_])")
-        found += world.get("zh", ())
+        found += map(simplified, world.get("zh", ()))
     return "|".join(found)
 
 
@@ -129,17 +130,6 @@ def normalised(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-@cache
-def _simplified_of() -> Mapping[int, str]:
-    lines = resources.files("chipwire.signals").joinpath("traditional.csv").read_text("utf-8").split()
-    return str.maketrans(dict(line.split(",") for line in lines[1:]))
-
-
-def simplified(text: str) -> str:
-    """Return `text` with simplified characters for traditional ones, one for one, so that positions stay."""
-    return text if text.isascii() else text.translate(_simplified_of())
-
-
 class Linker:
     """Finds issuers in text by the names, tickers and former names of a universe.
 
@@ -151,11 +141,16 @@ class Linker:
     Attributes
     ----------
     id : str
-        Digest of the universe and of the rules; stored with every mention.
+        Digest of the universe, the rules and the table of characters; stored with every mention.
+
+    Raises
+    ------
+    InputError
+        An expression of a context list is none.
     """
 
     def __init__(self, universe: Universe) -> None:
-        self.id = hashlib.blake2b(f"{LINKER_RULES} {universe.digest}".encode(), digest_size=6).hexdigest()
+        self.id = hashlib.blake2b(f"{LINKER_RULES} {table_id()} {universe.digest}".encode(), digest_size=6).hexdigest()
         self._automaton = ahocorasick.Automaton()
         found: dict[str, list[_Alias]] = {}
         for issuer in universe.issuers.values():
@@ -171,7 +166,7 @@ class Linker:
         Positions are those of `normalised(text)`.
         """
         written = normalised(text)
-        text = simplified(written)
+        text = simplified(written)  # one character for one, so that positions are those of both
         lowered = _lower(text)
         spans = []
         for last, (length, aliases) in self._automaton.iter(lowered):
@@ -217,25 +212,34 @@ class Linker:
 
 
 def _aliases(issuer: Issuer) -> Iterable[_Alias]:
-    for name in dict.fromkeys(issuer.aliases + issuer.former):
-        yield _alias(issuer, name, "name")
-    chinese: dict[str, str] = {}
-    for name in issuer.zh:
-        chinese.setdefault(simplified(name), name)
-    for name in chinese.values():
-        yield _alias(issuer, name, "zh")
+    for spellings in _spellings(issuer.aliases + issuer.former):
+        yield _alias(issuer, spellings, "name")
+    for spellings in _spellings(issuer.zh):
+        yield _alias(issuer, spellings, "zh")
     for name in issuer.tickers:
         if name not in issuer.aliases:
-            yield _alias(issuer, name, "ticker")
+            yield _alias(issuer, [name], "ticker")
 
 
-def _alias(issuer: Issuer, name: str, kind: Kind) -> _Alias:
-    after, before, near = (lists.get(name, ()) for lists in (issuer.not_after, issuer.not_before, issuer.not_near))
+def _spellings(names: Iterable[str]) -> list[list[str]]:
+    """Return the names, those together that are one in simplified characters: each may have a context of its own."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(simplified(name), []).append(name)
+    return list(found.values())
+
+
+def _alias(issuer: Issuer, spellings: Sequence[str], kind: Kind) -> _Alias:
+    name = simplified(spellings[0])
+    after, before, near = (
+        [entry for spelling in spellings for entry in lists.get(spelling, ())]
+        for lists in (issuer.not_after, issuer.not_before, issuer.not_near)
+    )
     unsure = [entry for entry in near if entry != "@short"]
     following, leading = ("|".join(map(_expression, entries)) for entries in (after, before))
     if kind == "zh":
         return _Alias(
-            issuer.id, simplified(name), kind,
+            issuer.id, name, kind,
             not_after=_compiled(following),
             not_before=_compiled(f"(?:{leading})$" if leading else ""),
             doubts_near=_doubts(unsure, "{}", ("chips", "market")),
@@ -247,7 +251,7 @@ def _alias(issuer: Issuer, name: str, kind: Kind) -> _Alias:
         doubts_before=_doubts(before, r"(?<![^\W_])(?:{})[ -]*$", ("chips",)),
         doubts_near=_doubts(unsure, "{}", ("chips",)),
         short=len(unsure) < len(near),
-        full=tuple(other.lower() for other in (issuer.name, *issuer.aliases) if " " in other),
+        full=tuple(simplified(other).lower() for other in (issuer.name, *issuer.aliases) if " " in other),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from chipwire.signals.exposure import (
     ExposureTable,
     load_exposures,
 )
-from chipwire.signals.exposure_rows import COLUMNS, EVENTS
+from chipwire.signals.exposure_rows import COLUMNS, EVENTS, load_rows
 from chipwire.signals.train_direction import infer_direction
 
 FOR, AGAINST = (0.9, 0.06, 0.04), (0.04, 0.06, 0.9)
@@ -380,3 +380,28 @@ def test_direction_from_labels(
     event: str, title: str, named: tuple[str, ...], labels: Mapping[str, str], expected: str | None
 ) -> None:
     assert infer_direction(event, title, named, labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("traditional", "plain", "event"),
+    [
+        ("英偉達獲准恢復對華銷售特供晶片", "英伟达获准恢复对华销售特供晶片", "relaxation"),
+        ("臺積電停止為中國設計公司代工處理器", "台积电停止为中国设计公司代工处理器", "chip_sale_ban"),
+        ("中國管制鎵鍺出口", "中国管制镓锗出口", "retaliation"),
+        ("美國禁止對中國銷售AI晶片與顯卡", "美国禁止对中国销售AI晶片与显卡", "chip_sale_ban"),
+    ],
+)
+def test_a_title_in_traditional_characters_moves_whom_the_simplified_one_moves(
+    traditional: str, plain: str, event: str
+) -> None:
+    found = signs(traditional, event)
+    assert found
+    assert found == signs(plain, event)
+
+
+def test_a_pattern_of_a_users_row_may_be_in_either_characters(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{HEADER}\ntariff,*,/關稅/,domestic_ai_chip,+1,0.8,2020-01-01,a reason\n", "utf-8")
+    table = ExposureTable(load_rows(file, load_universe()), load_universe())
+    for title in ("美國加徵關稅", "美国加征关税"):
+        assert {reading.issuer for reading in table.read(title, (), {"tariff": 0.9, "none": 0.1}, FOR)} >= {"CAMBRICON"}
