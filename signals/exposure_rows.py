@@ -125,9 +125,7 @@ class _Reader:
 
     def __init__(self, where: str, subjects: Mapping[str, list[str]], universe: Universe) -> None:
         self._where = where
-        self._subjects = {
-            name: re.compile(simplified("|".join(patterns)), re.ASCII) for name, patterns in subjects.items()
-        }
+        self._subjects = {name: _compiled("|".join(patterns)) for name, patterns in subjects.items()}
         self._guard = self._subjects["chip_trade"]
         self._roles = sorted({role for issuer in universe.issuers.values() for role in issuer.roles})
 
