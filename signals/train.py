@@ -109,8 +109,7 @@ def train(
         go_on(network, start)
     earlier = copy_of(network)
     tokenizer = load_tokenizer(base)
-    of_ours = (*data.own["train"], *data.headlines, *data.newest)
-    known = [glossed(text, gloss) for text in (*of_ours, *data.public["train"])]
+    known = [glossed(text, gloss) for text in (*data.ours, *data.public["train"])]
     data = hear(data, committee)
     fit(
         network, tokenizer, lambda: epoch_texts(data, recipe, growers, gloss, rng, committee), teacher_of(base, known),
@@ -166,7 +165,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "10",
+        "version": "11",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),

@@ -251,13 +251,14 @@ def public_texts(examples: Iterable[Example]) -> list[Text]:
     texts = []
     for (source, headline), found in by_headline.items():
         text = unicodedata.normalize("NFKC", headline)
-        targets = tuple(Target(row.target, _named(row.target, text), row.label, None) for row in found)
+        targets = tuple(Target(row.target, names_in(row.target, text), row.label, None) for row in found)
         spans = tuple(span for target in targets for span in target.spans)
         texts.append(Text(text, "en", targets, spans, None, None, None, source, headline))
     return texts
 
 
-def _named(name: str, text: str) -> tuple[Span, ...]:
+def names_in(name: str, text: str) -> tuple[Span, ...]:
+    """Return where a name stands in a text, alone, in any case of its letters."""
     pattern = re.compile(rf"(?<!\w){re.escape(unicodedata.normalize('NFKC', name))}(?!\w)", re.IGNORECASE)
     return tuple(match.span() for match in pattern.finditer(text))
 

@@ -1,8 +1,9 @@
-"""Headlines that are for training only, one line each with the labels of all issuers that it moves.
+"""Headlines that are for training only, one line each with the labels of all that it speaks of.
 
 Their files (``headlines_*.csv``) are written like those of `chipwire.signals.train_domain`, but a line is a headline
 and not a (headline, issuer), and it states the event's direction. They are never validated or tested on; one that is
-near to a validation or test wording is left out of the training.
+near to a validation or test wording is left out of the training. ``markets.csv`` has market headlines in general, with
+labels of whatever they name, an index, a spice or a bank, as public sets have them; it knows no themes and events.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_direction import infer_direction
-from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, names_in
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
-NEWEST: Final = ("_contrast.csv",)
+MARKET_COLUMNS: Final = ("group", "headline", "labels")
+NEWEST: Final = ("_clauses.csv", "_lookalike.csv", "_ticker.csv")
 """Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
 
 
@@ -35,11 +37,10 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
     """
     universe = universe or load_universe()
     linker = Linker(universe)
-    folder = resources.files("chipwire.signals.training")
     texts: list[Text] = []
-    names = (entry.name for entry in folder.iterdir())
+    names = (entry.name for entry in resources.files("chipwire.signals.training").iterdir())
     for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings)):
-        reader = csv.DictReader(folder.joinpath(file).read_text("utf-8").splitlines(), strict=True)
+        reader = csv.DictReader(_read(file), strict=True)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(COLUMNS)}")
         for record in reader:
@@ -49,6 +50,48 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
                 raise ValueError(f"{file} line {reader.line_num}: {error}") from error
             texts.append(text)
     return texts
+
+
+def load_markets() -> list[Text]:
+    """Return the market headlines of ``markets.csv``, each with the things that it names; they have no event.
+
+    Raises
+    ------
+    ValueError
+        A line is not of the form; the message names file, line and what is wrong.
+    """
+    file = "markets.csv"
+    reader = csv.DictReader(_read(file), strict=True)
+    if tuple(reader.fieldnames or ()) != MARKET_COLUMNS:
+        raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(MARKET_COLUMNS)}")
+    texts = []
+    for record in reader:
+        try:
+            texts.append(parse_market(record))
+        except ValueError as error:
+            raise ValueError(f"{file} line {reader.line_num}: {error}") from error
+    return texts
+
+
+def parse_market(record: Mapping[str, str]) -> Text:
+    """Return a market headline from its cells.
+
+    Raises
+    ------
+    ValueError
+        A label is unknown, nothing is labelled, or what is labelled does not stand in the headline.
+    """
+    text = unicodedata.normalize("NFKC", record["headline"]).strip()
+    pairs = [part.rpartition("=") for part in record["labels"].split(";") if part]
+    if not pairs:
+        raise ValueError("nothing is labelled")
+    targets = tuple(
+        Target(name, names_in(name, text), _place("label", label, LABELS), None) for name, _, label in pairs
+    )
+    if absent := [target.issuer for target in targets if not target.spans]:
+        raise ValueError(f"'{absent[0]}' is labelled and does not stand in the headline")
+    spans = tuple(span for target in targets for span in target.spans)
+    return Text(text, "en", targets, spans, None, None, None, "markets", record["group"])
 
 
 def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe) -> Text:
@@ -97,3 +140,7 @@ def _place(what: str, name: str, known: Sequence[str]) -> int:
     if name not in known:
         raise ValueError(f"unknown {what} '{name}'")
     return known.index(name)
+
+
+def _read(file: str) -> list[str]:
+    return resources.files("chipwire.signals.training").joinpath(file).read_text("utf-8").splitlines()

@@ -24,7 +24,7 @@ from chipwire.signals.train_domain import (
     split_groups,
 )
 from chipwire.signals.train_frames import Frame, Grower, load_frames
-from chipwire.signals.train_headlines import NEWEST, load_headlines
+from chipwire.signals.train_headlines import NEWEST, load_headlines, load_markets
 from chipwire.signals.train_loop import Recipe
 
 LANGUAGES: Final = ("en", "zh")
@@ -40,19 +40,27 @@ class Data:
         For training only, like the frames; those near to a validation or test wording are not among them.
     newest : list of Text
         Further such headlines, of `train_headlines.NEWEST`.
+    markets : list of Text
+        Market headlines of our own, without themes and events; for training only.
     """
 
     own: Mapping[str, list[Text]]
     public: Mapping[str, list[Text]]
     headlines: list[Text]
     newest: list[Text]
+    markets: list[Text]
     frames: list[Frame]
     counts: dict[str, int]
 
     @property
     def held(self) -> list[Text]:
         """Our own texts for validation and test: nothing that is trained on may come near them."""
-        return [text for split in ("validation", "test") for text in self.own[split]]
+        return _held(self.own)
+
+    @property
+    def ours(self) -> list[Text]:
+        """All texts of our own that are trained on, but the grown ones."""
+        return [*self.own["train"], *self.headlines, *self.newest, *self.markets]
 
 
 def gather(folder: Path) -> Data:
@@ -76,24 +84,31 @@ def gather(folder: Path) -> Data:
     for language in LANGUAGES:
         counts[f"frames, {language}"] = sum(frame.language == language for frame in frames)
         counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
-    kept = drop_near(headlines, [*own["validation"], *own["test"]])
+    kept = drop_near(headlines, _held(own))
     counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
     last = {text.original for text in load_headlines(endings=NEWEST)}
     older, newest = ([text for text in kept if (text.original in last) is wanted] for wanted in (False, True))
-    return Data(own, public, older, newest, frames, counts)
+    written = load_markets()
+    markets = drop_near(written, [*_held(own), *_held(public)])
+    counts["market headlines"] = len(written)
+    counts["dropped: market headlines near a validation or test wording"] = len(written) - len(markets)
+    return Data(own, public, older, newest, markets, frames, counts)
+
+
+def _held(texts: Mapping[str, list[Text]]) -> list[Text]:
+    return [text for split in ("validation", "test") for text in texts[split]]
 
 
 def hear(data: Data, committee: Sequence[Voice]) -> Data:
     """Return the data with what the models of a committee say of all texts that are trained on but the grown ones."""
     own, public = ({**part, "train": heard(part["train"], committee)} for part in (data.own, data.public))
-    return replace(
-        data, own=own, public=public, headlines=heard(data.headlines, committee), newest=heard(data.newest, committee)
-    )
+    headlines, newest, markets = (heard(part, committee) for part in (data.headlines, data.newest, data.markets))
+    return replace(data, own=own, public=public, headlines=headlines, newest=newest, markets=markets)
 
 
 def varied(data: Data, count: int, committee: Sequence[Voice], rng: np.random.Generator) -> list[Text]:
     """Return texts made from those that are trained on, labelled by the committee alone."""
-    texts = [*data.own["train"], *data.headlines, *data.newest, *data.public["train"]]
+    texts = [*data.ours, *data.public["train"]]
     return heard(drop_near(variants(texts, count, rng), data.held), committee)
 
 
@@ -102,7 +117,7 @@ def epoch_texts(
     committee: Sequence[Voice] = (),
 ) -> list[Text]:  # fmt: skip
     """Return the texts of one epoch: own, public and freshly grown ones; some are masked, Chinese is glossed."""
-    drawn, whole = [], list(data.public["train"])
+    drawn, whole = [], data.public["train"] * recipe.public_repeats
     if not recipe.public_only:
         drawn += data.headlines * recipe.own_repeats
         grown = [
@@ -110,7 +125,8 @@ def epoch_texts(
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        whole += [*data.own["train"] * recipe.own_repeats, *data.newest, *drop_near(grown, data.held)]
+        whole += [*data.own["train"] * recipe.own_repeats, *data.newest]
+        whole += data.markets * recipe.public_repeats + drop_near(grown, data.held)
     if recipe.known_share < 1:
         drawn = [text for text in drawn if rng.random() < recipe.known_share]
     if committee:
