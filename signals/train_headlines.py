@@ -1,16 +1,16 @@
-"""Headlines that are for training only, one line each with the labels of all that it speaks of.
+"""Headlines that are for training only, one line each with its labels.
 
 Their files (``headlines_*.csv``) are written like those of `chipwire.signals.train_domain`, but a line is a headline
 and not a (headline, issuer), and it states the event's direction. They are never validated or tested on; one that is
 near to a validation or test wording is left out of the training. ``markets.csv`` has market headlines in general, with
-labels of whatever they name, an index, a spice or a bank, as public sets have them; it knows no themes and events.
+labels of what they name, an index, a spice or a bank, as public sets have them; it knows no themes and events.
 """
 
 from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Final
 
@@ -22,6 +22,7 @@ from chipwire.signals.train_direction import infer_direction
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, names_in
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
+FOLDER: Final = "chipwire.signals.training"
 MARKET_COLUMNS: Final = ("group", "headline", "labels")
 NEWEST: Final = ("_clauses.csv", "_lookalike.csv", "_ticker.csv")
 """Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
@@ -37,61 +38,50 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
     """
     universe = universe or load_universe()
     linker = Linker(universe)
-    texts: list[Text] = []
-    names = (entry.name for entry in resources.files("chipwire.signals.training").iterdir())
-    for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings)):
-        reader = csv.DictReader(_read(file), strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(COLUMNS)}")
-        for record in reader:
-            try:
-                text = parse_headline(record, linker, universe)
-            except ValueError as error:
-                raise ValueError(f"{file} line {reader.line_num}: {error}") from error
-            texts.append(text)
-    return texts
+    names = (entry.name for entry in resources.files(FOLDER).iterdir())
+    return [
+        text
+        for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings))
+        for text in _parsed(file, COLUMNS, lambda record: parse_headline(record, linker, universe))
+    ]
 
 
 def load_markets() -> list[Text]:
-    """Return the market headlines of ``markets.csv``, each with the things that it names; they have no event.
+    """Return the market headlines of ``markets.csv``, each with what is labelled of it; they have no event.
 
     Raises
     ------
     ValueError
         A line is not of the form; the message names file, line and what is wrong.
     """
-    file = "markets.csv"
-    reader = csv.DictReader(_read(file), strict=True)
-    if tuple(reader.fieldnames or ()) != MARKET_COLUMNS:
-        raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(MARKET_COLUMNS)}")
-    texts = []
-    for record in reader:
-        try:
-            texts.append(parse_market(record))
-        except ValueError as error:
-            raise ValueError(f"{file} line {reader.line_num}: {error}") from error
-    return texts
+    return _parsed("markets.csv", MARKET_COLUMNS, parse_market)
 
 
 def parse_market(record: Mapping[str, str]) -> Text:
-    """Return a market headline from its cells.
+    """Return a market headline from its cells; a name within a longer one that is labelled too is not that thing's.
 
     Raises
     ------
     ValueError
-        A label is unknown, nothing is labelled, or what is labelled does not stand in the headline.
+        A label is unknown, nothing is labelled, something twice, or what is labelled does not stand in the headline.
     """
     text = unicodedata.normalize("NFKC", record["headline"]).strip()
-    pairs = [part.rpartition("=") for part in record["labels"].split(";") if part]
-    if not pairs:
-        raise ValueError("nothing is labelled")
-    targets = tuple(
-        Target(name, names_in(name, text), _place("label", label, LABELS), None) for name, _, label in pairs
-    )
-    if absent := [target.issuer for target in targets if not target.spans]:
+    labels: dict[str, int] = {}
+    for part in record["labels"].split(";"):
+        name, _, label = part.rpartition("=")
+        if not name or name != name.strip():
+            raise ValueError(f"'{part}' is not of the form name=label")
+        if name.casefold() in (known.casefold() for known in labels):
+            raise ValueError(f"'{name}' is labelled twice")
+        labels[name] = _place("label", label, LABELS)
+    found = {name: names_in(name, text) for name in labels}
+    every = {span for spans in found.values() for span in spans}
+    within = {one for one in every for other in every if one != other and other[0] <= one[0] and one[1] <= other[1]}
+    spans = {name: tuple(span for span in of_name if span not in within) for name, of_name in found.items()}
+    if absent := [name for name, left in spans.items() if not left]:
         raise ValueError(f"'{absent[0]}' is labelled and does not stand in the headline")
-    spans = tuple(span for target in targets for span in target.spans)
-    return Text(text, "en", targets, spans, None, None, None, "markets", record["group"])
+    targets = tuple(Target(name, spans[name], label, None) for name, label in labels.items())
+    return Text(text, "en", targets, tuple(sorted(every - within)), None, None, None, "markets", record["group"])
 
 
 def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe) -> Text:
@@ -142,5 +132,15 @@ def _place(what: str, name: str, known: Sequence[str]) -> int:
     return known.index(name)
 
 
-def _read(file: str) -> list[str]:
-    return resources.files("chipwire.signals.training").joinpath(file).read_text("utf-8").splitlines()
+def _parsed(file: str, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Text]) -> list[Text]:
+    lines = resources.files(FOLDER).joinpath(file).read_text("utf-8").splitlines()
+    reader = csv.DictReader(lines, strict=True)
+    if tuple(reader.fieldnames or ()) != columns:
+        raise ValueError(f"{file}: columns are {reader.fieldnames}, expected {','.join(columns)}")
+    texts = []
+    for record in reader:
+        try:
+            texts.append(parse(record))
+        except ValueError as error:
+            raise ValueError(f"{file} line {reader.line_num}: {error}") from error
+    return texts

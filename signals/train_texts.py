@@ -54,7 +54,7 @@ class Data:
 
     @property
     def held(self) -> list[Text]:
-        """Our own texts for validation and test: nothing that is trained on may come near them."""
+        """Our own texts for validation and test: nothing of ours that is trained on may come near them."""
         return _held(self.own)
 
     @property
@@ -100,15 +100,18 @@ def _held(texts: Mapping[str, list[Text]]) -> list[Text]:
 
 
 def hear(data: Data, committee: Sequence[Voice]) -> Data:
-    """Return the data with what the models of a committee say of all texts that are trained on but the grown ones."""
+    """Return the data with what the models of a committee say of the texts that earlier models have read.
+
+    Of the newest headlines and the market headlines the labels alone speak: what they are there to teach, the committee
+    does not know.
+    """
     own, public = ({**part, "train": heard(part["train"], committee)} for part in (data.own, data.public))
-    headlines, newest, markets = (heard(part, committee) for part in (data.headlines, data.newest, data.markets))
-    return replace(data, own=own, public=public, headlines=headlines, newest=newest, markets=markets)
+    return replace(data, own=own, public=public, headlines=heard(data.headlines, committee))
 
 
 def varied(data: Data, count: int, committee: Sequence[Voice], rng: np.random.Generator) -> list[Text]:
-    """Return texts made from those that are trained on, labelled by the committee alone."""
-    texts = [*data.ours, *data.public["train"]]
+    """Return texts made from those that a committee is asked of, labelled by it alone."""
+    texts = [*data.own["train"], *data.headlines, *data.public["train"]]
     return heard(drop_near(variants(texts, count, rng), data.held), committee)
 
 
@@ -125,7 +128,7 @@ def epoch_texts(
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        whole += [*data.own["train"] * recipe.own_repeats, *data.newest]
+        whole += data.own["train"] * recipe.own_repeats + data.newest * recipe.newest_repeats
         whole += data.markets * recipe.public_repeats + drop_near(grown, data.held)
     if recipe.known_share < 1:
         drawn = [text for text in drawn if rng.random() < recipe.known_share]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 
@@ -10,15 +12,17 @@ import numpy as np
 import pytest
 
 from chipwire.signals.gloss import Gloss
-from chipwire.signals.train_domain import NEAR, Target, Text, pieces
+from chipwire.signals.models import Item
+from chipwire.signals.train_domain import EVENTS, NEAR, Target, Text, near_pairs
 from chipwire.signals.train_frames import Frame
 from chipwire.signals.train_headlines import load_markets, parse_market
 from chipwire.signals.train_loop import Recipe
-from chipwire.signals.train_texts import Data, epoch_texts
+from chipwire.signals.train_network import ROLES
+from chipwire.signals.train_texts import Data, epoch_texts, hear, varied
 
 
-def text(words: str, group: str = "g") -> Text:
-    return Text(words, "en", (Target("ACME", ((0, 4),), 2, None),), ((0, 4),), None, None, None, "own", group)
+def text(words: str) -> Text:
+    return Text(words, "en", (Target("ACME", ((0, 4),), 2, None),), ((0, 4),), None, None, None, "own", "g")
 
 
 class Nothing:
@@ -31,16 +35,18 @@ class Nothing:
 KINDS = {"own": 10, "headlines": 400, "newest": 20, "markets": 30, "public": 40}
 
 
+def made() -> Data:
+    """Return data with so many texts of each kind; each has its kind and number for words."""
+    of = {kind: [text(f"Acme {kind} {number}") for number in range(count)] for kind, count in KINDS.items()}
+    held: dict[str, list[Text]] = {"validation": [], "test": []}
+    own, public = ({"train": of[kind], **held} for kind in ("own", "public"))
+    return Data(own, public, of["headlines"], of["newest"], of["markets"], [], {})
+
+
 def read(recipe: Recipe) -> Counter[str]:
     """Return how many texts of each kind an epoch reads."""
-    made = {kind: [text(f"Acme {kind} {number}") for number in range(count)] for kind, count in KINDS.items()}
-    held: dict[str, list[Text]] = {"validation": [], "test": []}
-    data = Data(
-        {"train": made["own"], **held}, {"train": made["public"], **held}, made["headlines"], made["newest"],
-        made["markets"], [], {},
-    )  # fmt: skip
     growers = {"en": Nothing(), "zh": Nothing()}
-    found = epoch_texts(data, replace(recipe, masked_share=0.0), growers, Gloss({}), np.random.default_rng(1))  # type: ignore[arg-type]  # a grower stands for one
+    found = epoch_texts(made(), replace(recipe, masked_share=0.0), growers, Gloss({}), np.random.default_rng(1))  # type: ignore[arg-type]  # a grower stands for one
     return Counter(one.text.split()[1] for one in found)
 
 
@@ -54,8 +60,35 @@ def test_only_the_older_headlines_are_drawn_from() -> None:
     assert found == {kind: count for kind, count in KINDS.items() if kind != "headlines"}
 
 
-def test_public_texts_and_market_headlines_are_repeated_alike() -> None:
+def test_public_texts_are_repeated_with_market_headlines_and_the_newest_apart() -> None:
     assert read(Recipe(public_repeats=3)) == {**KINDS, "public": 120, "markets": 90}
+    assert read(Recipe(newest_repeats=2)) == {**KINDS, "newest": 40}
+
+
+class Voice:
+    """One of a committee: it says of everything that nothing is certain."""
+
+    def logits(self, items: Sequence[Item]) -> dict[str, np.ndarray]:
+        targets = sum(len(item.targets) for item in items)
+        return {
+            "sentiment": np.zeros((targets, 3)), "relevance": np.zeros(targets), "themes": np.zeros((len(items), 3)),
+            "event": np.zeros((len(items), len(EVENTS))), "direction": np.zeros((len(items), 3)),
+            "roles": np.zeros((len(items), len(ROLES), 3)),
+        }  # fmt: skip
+
+
+def test_of_what_is_new_to_it_a_committee_is_not_asked() -> None:
+    data = hear(made(), [Voice()])
+    for asked in (data.own["train"], data.public["train"], data.headlines):
+        assert all(one.said is not None and one.targets[0].said is not None for one in asked)
+    assert all(one.said is None and one.targets[0].said is None for one in (*data.newest, *data.markets))
+
+
+def test_what_is_varied_for_a_committee_is_not_new_to_it() -> None:
+    found = varied(made(), 200, [Voice()], np.random.default_rng(2))
+    words = {word for one in found for word in one.text.split()}
+    assert {"own", "headlines", "public"} <= words
+    assert not {"newest", "markets"} & words
 
 
 def test_a_training_on_public_labels_reads_nothing_of_ours() -> None:
@@ -70,43 +103,45 @@ def test_market_headlines_label_what_stands_in_them_and_each_stands_once() -> No
     assert all(20 <= len(one.text) <= 170 for one in found)
     labels = Counter(target.label for one in found for target in one.targets)
     assert min(labels.values()) > 0.2 * labels.total()
-    assert all(one.themes is None and one.event is None and one.moved is None for one in found)
+    assert not [one.text for one in found if re.search(r"\b[A-Z]\w+[- ](?:like|type|style)\b", one.text)]
 
 
-def test_no_two_groups_of_market_headlines_share_most_of_their_words() -> None:
-    sets = [(one.group, pieces(one.text, "en")) for one in load_markets()]
-    seen: dict[str, list[int]] = {}
-    near = []
-    for number, (group, own) in enumerate(sets):
-        others = {other for piece in own for other in seen.get(piece, ()) if sets[other][0] != group}
-        near += [
-            (group, sets[other][0]) for other in others if len(own & sets[other][1]) > 0.6 * len(own | sets[other][1])
-        ]
-        for piece in own:
-            seen.setdefault(piece, []).append(number)
-    assert NEAR < 0.6
-    assert near == []
+def test_no_two_groups_of_market_headlines_share_half_of_their_words() -> None:
+    assert near_pairs([(one.group, one.text, "en") for one in load_markets()], NEAR) == []
+
+
+GOOD = {"group": "g", "headline": "Zinc climbs off a two-year low, tin slips", "labels": "Zinc=positive;tin=negative"}
+
+
+def test_a_market_headline_is_labelled_where_its_names_stand() -> None:
+    found = parse_market(GOOD)
+    assert [(one.issuer, one.label, one.spans) for one in found.targets] == [
+        ("Zinc", 2, ((0, 4),)),
+        ("tin", 0, ((32, 35),)),
+    ]
+    assert found.others == ((0, 4), (32, 35))
+
+
+def test_a_name_within_a_longer_one_is_that_ones() -> None:
+    labels = {"headline": "Nifty flat; Bank Nifty slips", "labels": "Nifty=neutral;Bank Nifty=negative"}
+    found = parse_market(GOOD | labels)
+    assert [(one.issuer, one.spans) for one in found.targets] == [("Nifty", ((0, 5),)), ("Bank Nifty", ((12, 22),))]
 
 
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
         ("Zinc=up", "unknown label 'up'"),
-        ("", "nothing is labelled"),
+        ("", "'' is not of the form name=label"),
+        ("positive", "'positive' is not of the form"),
+        ("=positive", "'=positive' is not of the form"),
+        ("Zinc=positive; tin=negative", "' tin=negative' is not of the form"),
+        ("Zinc=positive;zinc=negative", "'zinc' is labelled twice"),
         ("Zinc=positive;Lead=negative", "'Lead' is labelled and does not stand in the headline"),
         ("Zin=positive", "'Zin' is labelled and does not stand in the headline"),
+        ("Zinc climbs=positive;Zinc=positive", "'Zinc' is labelled and does not stand in the headline"),
     ],
 )
 def test_a_market_headline_that_is_not_of_the_form_is_refused(labels: str, says: str) -> None:
-    good = {
-        "group": "g",
-        "headline": "Zinc climbs off a two-year low, tin slips",
-        "labels": "Zinc=positive;tin=negative",
-    }
-    read = parse_market(good)
-    assert [(one.issuer, one.label, one.spans) for one in read.targets] == [
-        ("Zinc", 2, ((0, 4),)),
-        ("tin", 0, ((32, 35),)),
-    ]
     with pytest.raises(ValueError, match=says):
-        parse_market(good | {"labels": labels})
+        parse_market(GOOD | {"labels": labels})
