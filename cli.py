@@ -21,7 +21,7 @@ import click
 from chipwire import __version__
 from chipwire.data.errors import ChipwireError, TerminatedError, counted
 from chipwire.reports import inspection, sweep_commands
-from chipwire.reports.app import App, listing, name_list, pair, pass_app
+from chipwire.reports.app import App, listing, name_list, pair, pass_app, program_words
 from chipwire.reports.audit_commands import audit
 from chipwire.reports.check_lines import tell_check
 from chipwire.reports.explain import explain
@@ -70,11 +70,15 @@ def demo(app: App, out: Path) -> None:
 
     Example: chipwire demo --out my-demo
     """
-    from chipwire.reports.demo import run_demo
+    from chipwire.reports.demo import WAREHOUSE, run_demo
 
+    above = click.get_current_context().parent
+    if above and above.get_parameter_source("db") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"demo makes a warehouse of its own, {out / WAREHOUSE}; leave --db out, or give --out")
     figures, report = run_demo(out, app)
     print_figures(figures)
     click.echo(str(report))
+    app.say(f"to go on with it: {shlex.join(program_words(out / WAREHOUSE, None))} runs list")
 
 
 @cli.command()
@@ -122,7 +126,7 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
 
     Example: chipwire signals --show --issuer SMIC
     """
-    from chipwire.signals.build import build_signals, list_signals
+    from chipwire.signals.build import build_signals, list_signals, scoring_models
 
     if show:
         with app.open("signals") as warehouse:
@@ -133,10 +137,14 @@ def signals(app: App, model: str | None, show: bool, issuer: str | None, limit: 
         return
     with app.open("signals", write=True) as warehouse:
         done = build_signals(warehouse, app.universe(), model)
+        models = scoring_models(warehouse)
     themes = ", ".join(f"{name} {count:,}" for name, count in done.by_theme.items())
     app.say(f"{counted(done.signals, 'signal')} from {counted(done.headlines, 'headline')} ({themes or 'none'})")
     if unnamed := done.by_via.get("exposure"):
         app.say(f"{unnamed:,} of them for issuers that the headline moves though it does not name them")
+    if len(models) > 1:
+        others = ", ".join(f"{name} ({model_id})" for model_id, name in models if model_id != done.model_id)
+        app.say(f"of the scores of {dict(models)[done.model_id]} ({done.model_id}); --model would take {others}")
     if done.undated:
         one = "scored headline has no date and gives no signal; date it with --published"
         many = "scored headlines have no date and give no signal; date them with --published"

@@ -104,8 +104,8 @@ class WarehouseShorter(WarehouseError):
 class WriteFailed(WarehouseError):
     """A write did not reach the disk."""
 
-    def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(f"writing {path} failed ({detail}); free space or check permissions, then run it again")
+    def __init__(self, path: Path, detail: str, advice: str = "free space or check permissions") -> None:
+        super().__init__(f"writing {path} failed ({detail}); {advice}, then run it again")
 
 
 # --- input -----------------------------------------------------------------------------------------------

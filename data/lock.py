@@ -38,9 +38,9 @@ class SidecarLock:
         try:
             self._descriptor = self._open(exclusive=exclusive)
         except OSError as error:
-            missing = not self._file.parent.is_dir()
-            detail = f"there is no folder {self._file.parent}" if missing else error.strerror or "cannot open"
-            raise WriteFailed(self._path, detail) from error
+            if not self._file.parent.is_dir():
+                raise WriteFailed(self._path, f"there is no folder {self._file.parent}", "make it") from error
+            raise WriteFailed(self._path, error.strerror or "cannot open") from error
         if self._descriptor is None:
             return
         try:

@@ -363,5 +363,5 @@ def _store_refused(warehouse: Warehouse, refused: list[tuple[str, str]]) -> None
     with warehouse.transaction():
         for file in dict.fromkeys(name for name, _ in refused):
             batch = warehouse.new_batch("ingest prices", storable(file))
-            lines = [Reject(0, reason) for name, reason in refused if name == file]
+            lines = [Reject(0, reason.removeprefix(f"{file}: ")) for name, reason in refused if name == file]
             warehouse.insert("reject", reject_rows(batch, file, lines))

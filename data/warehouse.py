@@ -357,6 +357,8 @@ def _create(path: Path, memory: str | None, threads: int | None) -> None:
 def _open_checked(path: Path, *, write: bool, memory: str | None, threads: int | None) -> Any:
     if write and not os.access(path, os.W_OK):
         raise WriteFailed(path, "no permission to write")
+    if not path.stat().st_size:
+        raise NotAWarehouse(path, "the file is empty; with it removed the next ingest makes a new one")
     try:
         connection = _connect(path, read_only=not write, memory=memory, threads=threads)
     except duckdb.Error as error:

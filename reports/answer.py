@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,11 +74,14 @@ def sharpe_standard_error(returns: NDArray[np.float64]) -> float:
     return math.sqrt(max(float(variance), 0.0) * TRADING_DAYS_A_YEAR)
 
 
-def believed(report: RunFigures) -> str:
-    """Return what a careful reader should believe of a run that was checked; else how to have it checked."""
+def believed(report: RunFigures, words: Sequence[str] = ("chipwire",)) -> str:
+    """Return what a careful reader should believe of a run that was checked; else how to have it checked.
+
+    The command for that begins with `words`.
+    """
     if report.check is not None:
         return str(report.check["sentence"])
-    return "Not checked against luck and placebos: repeat it with chipwire backtest ... --check."
+    return f"Not checked against luck and placebos: repeat it with {shlex.join(words)} backtest ... --check."
 
 
 def _uncertainty(report: RunFigures) -> str:

@@ -51,8 +51,7 @@ class App(Console):
     @property
     def words(self) -> list[str]:
         """The program and the shared options of this call that are not at their default, to repeat it."""
-        given = {"--db": None if str(self.db) == DEFAULT_DB else self.db, "--universe": self.universe_folder}
-        return ["chipwire", *(word for name, value in given.items() if value for word in (name, str(value)))]
+        return program_words(self.db, self.universe_folder)
 
     def universe(self) -> Universe:
         """Load the universe."""
@@ -62,6 +61,12 @@ class App(Console):
 
 
 pass_app = click.make_pass_decorator(App)
+
+
+def program_words(db: Path, universe_folder: Path | None) -> list[str]:
+    """Return the program and its shared options that are not at their default: how a command on `db` begins."""
+    given = {"--db": None if str(db) == DEFAULT_DB else db, "--universe": universe_folder}
+    return ["chipwire", *(word for name, value in given.items() if value for word in (name, str(value)))]
 
 
 def listing(command: F) -> F:

@@ -4,7 +4,7 @@ SELECT
     c.fill_no, c.rank, c.relation, c.issuer, c.theme, c.strength,
     s.p_positive - s.p_negative AS value,
     s.p_negative, s.p_neutral, s.p_positive, r.event,
-    c.headline_id, h.title, h.source, h.url, h.published_at, h.published_precision, h.available_at,
+    c.headline_id, h.title, h.source, h.url, h.published_at, h.published_precision, h.published_zone, h.available_at,
     c.model_id, m.name AS model_name
 FROM fill_cause AS c
 LEFT JOIN headline AS h USING (headline_id)

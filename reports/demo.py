@@ -27,6 +27,7 @@ from chipwire.signals.scoring import link_headlines, score_headlines
 from chipwire.strategies.registry import strategy_class
 
 STRATEGY = "event-drift"
+WAREHOUSE = "demo.duckdb"
 SETTINGS = Settings(start=date(2024, 1, 2), end=date(2025, 9, 30))
 """A span with prices and news in the embedded data. The model's training cut-off is later, and the demo says so."""
 
@@ -43,7 +44,7 @@ def run_demo(out: Path, console: Console) -> tuple[list[tuple[str, str]], Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     universe = load_universe()
-    with Warehouse.open(out / "demo.duckdb", write=True, command="chipwire demo") as warehouse:
+    with Warehouse.open(out / WAREHOUSE, write=True, command="chipwire demo") as warehouse:
         take_in(warehouse, universe, console)
         model_id = read_news(warehouse, universe, console)
         with console.progress("backtest") as advance:

@@ -14,7 +14,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -29,15 +29,16 @@ from chipwire.data.errors import BadParameter, ChipwireError, InputError, Output
 from chipwire.data.universe import Universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.reports.answer import verdict
+from chipwire.reports.app import program_words
 from chipwire.reports.collect import RunReport
 from chipwire.reports.values import csv_cell, plain
 
 SCHEMA_VERSION = 2
 TABLES = ("fills", "positions", "equity", "unfilled", "attribution", "lineage")
 _CAUSE_COLUMNS = (
-    "headline_id", "title", "source", "url", "published_at", "published_precision", "available_at", "issuer",
-    "theme", "strength", "relation", "p_negative", "p_neutral", "p_positive", "event", "model_id",
-    "model_name",
+    "headline_id", "title", "source", "url", "published_at", "published_precision", "published_zone",
+    "available_at", "issuer", "theme", "strength", "relation", "p_negative", "p_neutral", "p_positive", "event",
+    "model_id", "model_name",
 )  # fmt: skip
 
 
@@ -58,6 +59,11 @@ class Source:
     universe_folder: Path | None = None
     strategy: str | None = None
 
+    @property
+    def words(self) -> Sequence[str]:
+        """With which each command on the warehouse begins."""
+        return program_words(self.warehouse.path, self.universe_folder)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -70,6 +76,11 @@ class Material:
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of the csv and Parquet files, by name."""
         return tables(self.report, self.source)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """With which each command in a file begins."""
+        return self.source.words if self.source else ("chipwire",)
 
 
 def write_report(
@@ -201,7 +212,7 @@ def _html(made: Material) -> dict[str, bytes]:
         fates: pd.DataFrame | str | None = made.tables.get("lineage")
     except ChipwireError as error:  # bars or rates have gone; the rest of the page needs none
         fates = str(error)
-    return {"report.html": render_html(made.report, fates).encode()}
+    return {"report.html": render_html(made.report, fates, made.words).encode()}
 
 
 def _json(made: Material) -> dict[str, bytes]:
@@ -220,7 +231,7 @@ def _parquet(made: Material) -> dict[str, bytes]:
 def _markdown(made: Material) -> dict[str, bytes]:
     from chipwire.reports.markdown import render_markdown
 
-    return {"report.md": render_markdown(made.report, made.tables.get("lineage")).encode()}
+    return {"report.md": render_markdown(made.report, made.tables.get("lineage"), made.words).encode()}
 
 
 def _notebook(made: Material) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,7 +55,9 @@ _SHADES = (0.02, 0.05)
 """Size of a month's return at which its cell takes the next darker shade."""
 
 
-def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> str:
+def render_html(
+    report: RunReport, fates: pd.DataFrame | str | None = None, words: Sequence[str] = ("chipwire",)
+) -> str:  # fmt: skip
     """Return the page of a run.
 
     Parameters
@@ -65,6 +67,8 @@ def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> s
     fates : DataFrame or str, optional
         From `chipwire.reports.lineage.fates`, or in words why they are not known; without either the page says nothing
         of what was done with the headlines.
+    words : sequence of str
+        With which each command in the page begins.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> s
         currency=report.run.currency,
         answer=answer(report),
         trades=trades(report),
-        believed=believed(report),
+        believed=believed(report, words),
         figures=five_figures(report),
         further=further_figures(report),
         legend=charts.legend(report),
@@ -113,7 +117,8 @@ def render_html(report: RunReport, fates: pd.DataFrame | str | None = None) -> s
         reasons=[(REASONS.get(name, name), orders) for name, orders in report.reasons.itertuples(index=False)],
         settings=_flat(report.run.settings),
         parameters=_flat(report.run.params),
-        command=repeat_command(report.run),
+        program=shlex.join(words),
+        command=repeat_command(report.run, words),
     )
 
 
@@ -141,9 +146,9 @@ def _panels(report: RunReport) -> dict[str, Any]:
     return {name: panel for name, panel in found.items() if panel["choices"]}
 
 
-def repeat_command(run: RunInfo) -> str:
-    """Return the command line that makes the run again from the same warehouse."""
-    words = ["chipwire", "backtest", run.strategy]
+def repeat_command(run: RunInfo, words: Sequence[str] = ("chipwire",)) -> str:
+    """Return the command line, begun with `words`, that makes the run again from the same warehouse."""
+    words = [*words, "backtest", run.strategy]
     for name, value in run.params.items():
         words += ["-p", f"{name}={json.dumps(value) if isinstance(value, bool) else value}"]
     for name, value in run.settings.items():

@@ -6,7 +6,8 @@ import click
 
 from chipwire.data.errors import InputError, UnknownName
 from chipwire.reports.app import App, listing, pass_app
-from chipwire.reports.terminal import print_table
+from chipwire.reports.terminal import Column, print_table
+from chipwire.reports.values import percent
 
 
 @click.group()
@@ -29,8 +30,9 @@ def runs_list(app: App, fmt: str) -> None:
 
     with app.open("runs list") as warehouse:
         rows = list_runs(warehouse)
-    print_table(rows, ("run_no", "run_id", "strategy", "start", "end", "currency", "total_return", "sharpe",
-                       "max_drawdown", "fills"), fmt)  # fmt: skip
+    print_table(rows, ("run_no", "run_id", "strategy", "start", "end", "currency",
+                       Column("total_return", form=percent), "sharpe", Column("max_drawdown", form=percent), "fills"),
+                fmt)  # fmt: skip
 
 
 @runs.command("show")

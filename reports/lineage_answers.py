@@ -17,7 +17,7 @@ from chipwire.data.warehouse import Warehouse, load_sql
 from chipwire.reports.collect import RunInfo
 from chipwire.reports.lineage import FATES, RunData, by_headline, fates
 from chipwire.reports.lineage_replay import Replay, as_frame, replay
-from chipwire.reports.values import plain
+from chipwire.reports.values import plain, published_day
 from chipwire.signals.linking import Linker
 
 LISTED = 20
@@ -276,10 +276,11 @@ def instant(at: datetime | None, mic: str | None) -> Row | None:
 
 def published(row: Mapping[str, Any], mic: str | None) -> Row | None:
     """Return when a headline was published; of one known by its day alone ``day`` and the ``zone`` of that day."""
-    at, zone = row["published_at"], row["published_zone"]
-    if at is None or row["published_precision"] != "day":
-        return instant(at, mic)
-    return {"day": _local(at, zone or "UTC").date().isoformat(), "zone": zone or "UTC"}
+    known = published_day(*(row[name] for name in _PUBLISHED))
+    if known is None:
+        return instant(row["published_at"], mic)
+    day, zone = known
+    return {"day": day.isoformat(), "zone": zone}
 
 
 def _local(at: datetime, zone: str) -> datetime:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from chipwire.reports.answer import believed, five_figures, verdict
 from chipwire.reports.collect import RunReport
-from chipwire.reports.lineage import counts, words
+from chipwire.reports.lineage import counts
+from chipwire.reports.lineage import words as fate_words
 from chipwire.reports.values import MISSING, defused, money, number, one_line, percent, safe_url
 
 TRADES = 10
@@ -36,24 +37,28 @@ def _quoted(line: str) -> str:
     return _MARKUP.sub(lambda found: "\\" + found[0], plain)
 
 
-def render_markdown(report: RunReport, lineage: pd.DataFrame | None = None) -> str:
+def render_markdown(
+    report: RunReport, lineage: pd.DataFrame | None = None, words: Sequence[str] = ("chipwire",)
+) -> str:  # fmt: skip
     """Return ``report.md``; the same report gives the same text.
 
     Parameters
     ----------
     lineage : DataFrame, optional
         From `chipwire.reports.lineage.fates`; without it nothing is said of what was done with the headlines.
+    words : sequence of str
+        With which each command begins.
     """
-    return "\n".join(_lines(report, lineage)) + "\n"
+    return "\n".join(_lines(report, lineage, words)) + "\n"
 
 
-def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
+def _lines(report: RunReport, lineage: pd.DataFrame | None, words: Sequence[str]) -> Iterator[str]:
     metrics, run = report.metrics, report.run
     yield f"# {escape(run.strategy)}, {metrics.first_day} to {metrics.last_day}"
     yield ""
     yield escape(verdict(report))
     yield ""
-    yield escape(believed(report))
+    yield escape(believed(report, words))
     yield from _part("Figures", ("Figure", "Value"), _figures(report))
     marks: list[tuple[str, ...]] = [
         (b.instrument, b.name, _Ready(percent(b.total_return)), b.basis) for b in report.benchmarks
@@ -70,14 +75,16 @@ def _lines(report: RunReport, lineage: pd.DataFrame | None) -> Iterator[str]:
     missed = [(reason.replace("_", " "), f"{orders:,}") for reason, orders in _tuples(report.reasons)]
     yield from _part("Orders not filled in full", ("Reason", "Orders"), missed)
     if lineage is not None:
-        rows = [(words(row["fate"]), row["reason"], f"{row['headlines']:,}", row["meaning"]) for row in counts(lineage)]
+        rows = [
+            (fate_words(row["fate"]), row["reason"], f"{row['headlines']:,}", row["meaning"]) for row in counts(lineage)
+        ]
         yield from _part("What was done with the headlines", ("Fate", "Reason", "Headlines", "Meaning"), rows)
     if report.warnings:
         yield ""
         yield "## What to know"
         yield ""
         yield from (f"- {escape(line)}" for line in report.warnings)
-    yield from _repeat(report)
+    yield from _repeat(report, words)
 
 
 def _part(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -169,12 +176,12 @@ def _headline(first: pd.DataFrame, fill_no: int) -> _Ready:
 _IN_URL = ":/?#@!$&'*+,;=%-._~"
 
 
-def _repeat(report: RunReport) -> Iterator[str]:
+def _repeat(report: RunReport, words: Sequence[str]) -> Iterator[str]:
     from chipwire.reports.html import repeat_command  # altair costs a second
 
     run = report.run
     yield from ("", "## How to repeat it", "", "```sh")
-    yield one_line(repeat_command(run)).replace("`", "'")
+    yield one_line(repeat_command(run, words)).replace("`", "'")
     yield "```"
     yield from ("", f"Run {run.run_id} of chipwire {run.code_version}, engine {run.engine}, data {run.data_fingerprint}"
                 + (f", model {escape(run.model_name)} ({run.model_id})." if run.model_id else "."))  # fmt: skip

@@ -47,7 +47,9 @@ def take_settings(context: click.Context, _: click.Parameter, value: Path | None
     if value is not None or path.exists():
         try:
             table = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}; --config names a TOML file") from error
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: {error}; it must be a TOML file such as 'db = \"news.duckdb\"'") from error
         found = _from_table(path, context.command, table, ())
     _add_variables(found, context.command, os.environ)

@@ -201,8 +201,8 @@ def _show(
     app: App, warehouse: Warehouse, reference: str, sort: str, top: int, out: Path | None, force: bool, fmt: str
 ) -> None:
     """Print the best rows and write all of them where asked."""
-    from chipwire.engine.sweep_store import count_trials
     from chipwire.reports import sweep_tables
+    from chipwire.reports.sweep_text import tried_so_far
 
     found = sweep_tables.find_sweep(warehouse, reference)
     rows = sweep_tables.sweep_rows(warehouse, found, sort=sort, top=0 if out else top, words=app.words)
@@ -220,8 +220,7 @@ def _show(
         app.say(f"{left:,} of {_configurations(found.configurations)} {verb} still to run")
     if rows and rows[0][sort] is not None:
         app.say(f"row {rows[0]['row']} alone: {rows[0]['command']}")
-    tried = count_trials(warehouse, found.strategy)
-    app.say(f"{_configurations(tried)} of {found.strategy} tried so far: the best of many looks better than it is")
+    app.say(tried_so_far(warehouse, found.strategy))
 
 
 def _raise_first(warehouse: Warehouse, done: SweepResult) -> None:

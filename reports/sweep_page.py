@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from statistics import NormalDist, median
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chipwire.data.errors import counted
-from chipwire.engine.measures import TRADING_DAYS_A_YEAR
 from chipwire.reports import sweep_tables
 from chipwire.reports.page import render
 from chipwire.reports.sweep_tables import LESS_IS_BETTER, Sweep
+from chipwire.reports.sweep_text import luck_sentences, tried_so_far
 from chipwire.reports.tables import Places, significant
 from chipwire.reports.values import minus, number, percent
 
@@ -41,36 +41,6 @@ _MEASURES = {
 _PERCENT = frozenset({"total_return", "annual_return", "annual_volatility", "max_drawdown"})
 _ABOUT_ZERO = frozenset({"sharpe", "total_return", "annual_return", "sortino", "calmar"})
 _DIGITS = {"costs": 0, "n_fills": 0}
-_EULER = 0.5772156649015329
-
-
-def expected_best_sharpe(trials: int, days: int) -> float:
-    """Return the highest yearly Sharpe ratio to expect of so many independent strategies without any skill.
-
-    Parameters
-    ----------
-    trials : int
-        Strategies tried.
-    days : int
-        Daily returns of each.
-
-    Returns
-    -------
-    float
-        ``sqrt(252 / days) * ((1 - c) Z(1 - 1 / N) + c Z(1 - 1 / (N e)))`` with Euler's constant c and the normal
-        quantile Z; 0 for one trial, NaN without a day. Trials that are alike make the true figure lower.
-
-    References
-    ----------
-    Bailey and Lopez de Prado (2014), The deflated Sharpe ratio, Journal of Portfolio Management 40(5), equation 1.
-    """
-    if days < 1 or trials < 1:
-        return math.nan
-    if trials == 1:
-        return 0.0
-    quantile = NormalDist().inv_cdf
-    highest = (1 - _EULER) * quantile(1 - 1 / trials) + _EULER * quantile(1 - 1 / (trials * math.e))
-    return math.sqrt(TRADING_DAYS_A_YEAR / days) * highest
 
 
 def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequence[str]) -> str:
@@ -88,8 +58,6 @@ def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequ
     NothingToDo, UnknownName, BadParameter
         See `find_sweep` and `sweep_rows`.
     """
-    from chipwire.engine.sweep_store import count_trials
-
     sweep = sweep_tables.find_sweep(warehouse, reference)
     rows = sweep_tables.sweep_rows(warehouse, sweep, sort=sort, words=words)
     varied = [sweep.columns[one["of"], one["name"]] for one in sweep.axes if one["values"] > 1]
@@ -108,7 +76,8 @@ def render_sweep(warehouse: Warehouse, reference: str, *, sort: str, words: Sequ
         sweep=sweep,
         sort=_label(sort),
         answer=_answer(sweep, rows, sort),
-        luck=_luck(rows, count_trials(warehouse, sweep.strategy), sweep.strategy),
+        walked=_walked(warehouse, sweep),
+        luck=_luck(warehouse, sweep),
         heads=[_MEASURES.get(column.key, column.key) for column in columns],
         best=[([_cell(column, row) for column in columns], row["command"]) for row in rows[:BEST]],
         left=sweep.configurations - sweep.done,
@@ -144,19 +113,26 @@ def _answer(sweep: Sweep, rows: Sequence[Mapping[str, Any]], sort: str) -> str:
     return f"{text}, and {above} are above zero."
 
 
-def _luck(rows: Sequence[Mapping[str, Any]], tried: int, strategy: str) -> str:
-    """Return what to expect of the best of so many by luck alone."""
-    text = (
-        f"{counted(tried, 'configuration')} of {strategy} {'was' if tried == 1 else 'were'} tried so far in this "
-        "warehouse: the best of many looks better than it is."
-    )
-    expected = expected_best_sharpe(tried, max((row["days"] or 0 for row in rows), default=0))
-    if not expected > 0:
-        return text
-    return (
-        f"{text} Of {tried:,} independent strategies without any skill over as many days, the best would be expected "
-        f"to show a Sharpe ratio of {number(expected)}; configurations that are alike make that lower."
-    )
+def _walked(warehouse: Warehouse, sweep: Sweep) -> str:
+    """Return what the last walk-forward showed; empty without any."""
+    from chipwire.engine.validation.sweep_luck import walk_forward_now
+
+    found = walk_forward_now(warehouse, sweep.sweep_id)
+    return f"Walk-forward {found['train']}/{found['test']}: {_minus(found['sentence'])}" if found else ""
+
+
+def _luck(warehouse: Warehouse, sweep: Sweep) -> list[str]:
+    """Return what the terminal says of luck, as sentences."""
+    from chipwire.engine.validation.sweep_luck import luck_now
+
+    luck = luck_now(warehouse, sweep.sweep_id, sweep.strategy)
+    told = [*(luck_sentences(luck) if luck else ()), tried_so_far(warehouse, sweep.strategy)]
+    return [_minus(f"{text[0].upper()}{text[1:]}.") for text in told]
+
+
+def _minus(sentence: str) -> str:
+    """Give the negative numbers of a sentence a true minus sign; its hyphens stay."""
+    return re.sub(r"(?<!\S)-(?=\d)", lambda found: minus(found[0]), sentence)
 
 
 def _text(name: str, value: float) -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 from chipwire.reports.check_section import fragility_table
 from chipwire.reports.collect import RunReport
 from chipwire.reports.lineage_section import Untraded, fate_text
-from chipwire.reports.values import REASONS, safe_url
+from chipwire.reports.values import REASONS, published_day, safe_url
 
 CAUSES_SHOWN = 3
 """Causes of a fill on the page, strongest first; ``report.json`` has all of them."""
@@ -40,7 +40,8 @@ URL_AT_MOST = 2_000
 RELATIONS = {"own": "its own signal", "opened": "had opened the position", "rival": "ranked above it"}
 
 
-_TOLD = ["headline_id", "title", "source", "url", "published_at", "published_precision", "available_at"]
+_PUBLISHED = ["published_at", "published_precision", "published_zone"]
+_TOLD = ["headline_id", "title", "source", "url", *_PUBLISHED, "available_at"]
 
 
 class Places(dict[Any, int]):
@@ -173,18 +174,26 @@ def _unfilled_table(report: RunReport, words: Places) -> dict[str, Any]:
 def _headlines(
     causes: pd.DataFrame, left: pd.DataFrame, epoch: pd.Timestamp, words: Places
 ) -> tuple[dict[str, Any], dict[str, Any], list[int]]:
-    """Return the headlines of `causes` and `left` and the readings behind `causes` by columns, and each one's place."""
+    """Return the headlines of `causes` and `left` and the readings behind `causes` by columns, and each one's place.
+
+    ``by_day`` has day and zone, by its place, of each headline that is known by its day alone.
+    """
     once = pd.concat([causes[_TOLD], left[_TOLD]] if len(left) else [causes[_TOLD]]).drop_duplicates("headline_id")
     place = {headline_id: number for number, headline_id in enumerate(once["headline_id"])}
     links = [_link(url) for url in once["url"]]
     titles = zip(once["title"], once["headline_id"], strict=True)
+    days = (published_day(*stamp) for stamp in zip(*(once[name] for name in _PUBLISHED), strict=True))
     columns = {
         "title": [_title(title, headline_id) for title, headline_id in titles],
         "source": words.of(map(_text, once["source"])),
         "host": [None if link is None else words[link[0]] for link in links],
         "path": [None if link is None else link[1] for link in links],
         "published": _minutes(once["published_at"], epoch),
-        "by_day": [number for number, kind in enumerate(once["published_precision"]) if kind == "day"],
+        "by_day": {
+            number: [(pd.Timestamp(known[0]) - epoch).days, words[known[1]]]
+            for number, known in enumerate(days)
+            if known
+        },
         "known": _minutes(once["available_at"], epoch),
     }
     keys = ["headline_id", "issuer", "model_id"]

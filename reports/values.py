@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
+
+from chipwire.data.instants import local_day
 
 MISSING = "n/a"
 
@@ -51,9 +53,19 @@ def minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def instant(value: datetime, precision: str = "minute") -> str:
-    """Return a UTC instant as ``2024-07-01 13:30 UTC``, or its date alone where only the day is known."""
-    return f"{value:%Y-%m-%d}" if precision == "day" else f"{value:%Y-%m-%d %H:%M} UTC"
+def published_day(at: Any, precision: Any, zone: Any) -> tuple[date, str] | None:
+    """Return the day of a headline known by its day alone, as its zone counts, with the zone; else None.
+
+    Parameters
+    ----------
+    at, precision, zone
+        ``published_at`` (UTC without a zone), ``published_precision`` and ``published_zone`` as the warehouse has
+        them; what is missing is None, NaN or NaT. A day without a zone is one of UTC.
+    """
+    if precision != "day" or not isinstance(at, datetime) or at != at:  # NaT is a datetime that equals nothing
+        return None
+    name = zone if isinstance(zone, str) else "UTC"
+    return local_day(at.replace(tzinfo=UTC), name), name
 
 
 def plain(value: Any) -> Any:

@@ -11,8 +11,9 @@ import click
 
 from chipwire.data.errors import BadParameter, ChipwireError, InputError, NothingToDo, counted
 from chipwire.reports.app import App, F
+from chipwire.reports.sweep_text import chance, luck_sentences, two
 from chipwire.reports.terminal import Column, print_figures, print_table
-from chipwire.reports.values import number, percent
+from chipwire.reports.values import percent
 
 if TYPE_CHECKING:
     from chipwire.data.warehouse import Warehouse
@@ -84,45 +85,32 @@ def keeper(grid: Grid, asked: Asked | None) -> CurveKeeper | None:
 
 def tell_luck(app: App, warehouse: Warehouse, kind: Any, grid: Grid, sweep_id: str, kept: CurveKeeper | None) -> None:
     """Work out what luck could have made of a sweep's best row, store it and say it."""
-    from chipwire.engine.sweep_store import count_trials
     from chipwire.engine.validation import store, sweep_luck
 
     if kept is None:
-        if grid.size > 1:
-            most = sweep_luck.MOST_CONFIGURATIONS
-            app.say(f"luck: not computed for more than {most:,} configurations, whose curves would have to be kept")
-        return
-    known = store.latest(warehouse, sweep_id, "luck")
-    if known is None or kept.rows or known["trials"] != count_trials(warehouse):
-        try:
-            curves, _ = _curves(app, warehouse, kind, grid, sweep_id, kept)
-            found = sweep_luck.look(warehouse, kind.name, curves)
-        except ChipwireError as error:
-            app.say(f"luck: not computed: {error}")
+        if grid.size == 1:
             return
-        if found is None:
-            app.say("luck: not computed: no configuration has a Sharpe ratio")
-            return
-        known = found.as_json()
-        store.store(warehouse, sweep_id, "luck", known)
-    for line in luck_lines(known):
-        app.say(line)
+        most = sweep_luck.MOST_CONFIGURATIONS
+        app.say(f"luck: not computed for more than {most:,} configurations, whose curves would have to be kept")
+    else:
+        known = sweep_luck.luck_now(warehouse, sweep_id, kind.name)
+        if known is None or known["deflated_sharpe"] is None or kept.rows:
+            try:
+                curves, _ = _curves(app, warehouse, kind, grid, sweep_id, kept)
+                found = sweep_luck.look(warehouse, kind.name, curves)
+            except ChipwireError as error:
+                app.say(f"luck: not computed: {error}")
+            else:
+                if found is None:
+                    app.say("luck: not computed: no configuration has a Sharpe ratio")
+                    return
+                store.store(warehouse, sweep_id, "luck", found.as_json())
+    _say_luck(app, sweep_luck.luck_now(warehouse, sweep_id, kind.name))
 
 
-def luck_lines(luck: Mapping[str, Any]) -> list[str]:
-    """Return what to say of a stored `SweepLuck`."""
-    best = (
-        f"luck: the best by Sharpe ratio (row {luck['row']}) has {_two(luck['sharpe'])}, and the best of the "
-        f"{luck['trials']:,} tried in this warehouse would show {_two(luck['expected_maximum_sharpe'])} without an "
-        f"edge: deflated Sharpe ratio {_chance(luck['deflated_sharpe'])}"
-    )
-    if not (over := luck["overfitting"]):
-        return [best, f"luck: probability of backtest overfitting not computed: {luck['without']}"]
-    overfitted = (
-        f"luck: probability of backtest overfitting {_chance(over['probability'])} in {over['combinations']:,} ways "
-        f"to take half of the days; the one chosen lost on the other half in {_chance(over['loss'])}"
-    )
-    return [best, overfitted]
+def _say_luck(app: App, luck: Mapping[str, Any] | None) -> None:
+    for sentence in luck_sentences(luck) if luck else ():
+        app.say(f"luck: {sentence}")
 
 
 def _curves(
@@ -157,10 +145,9 @@ def walk(
     if best is None:
         raise InputError("no configuration traded: there is nothing to choose from; see 'chipwire sweeps show latest'")
     store.store(warehouse, sweep_id, "luck", best.as_json())
-    found = sweep_luck.report(warehouse, sweep_id, kind.name, curves, asked, walked, best).as_json()
-    store.store(warehouse, sweep_id, "walk_forward", found)
-    varied = [axis.name for axis in grid.varied()]
-    print_walk(app, found, varied, fmt)
+    report = sweep_luck.report(warehouse, sweep_id, kind.name, curves, asked, walked, best)
+    store.store(warehouse, sweep_id, "walk_forward", report.as_json())
+    show_stored(app, warehouse, sweep_id, fmt)
 
 
 def print_walk(app: App, found: Mapping[str, Any], varied: list[str], fmt: str) -> None:
@@ -169,8 +156,7 @@ def print_walk(app: App, found: Mapping[str, Any], varied: list[str], fmt: str) 
         click.echo(_json(found))
     else:
         _print_windows(found, varied, fmt)
-    for line in luck_lines(found["sweep"]):
-        app.say(line)
+    _say_luck(app, found["sweep"])
     app.say(found["sentence"])
 
 
@@ -200,17 +186,17 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs = []
     for name, label in _NAMES.items():
         each = luck["intervals"][name]
-        form = _per_cent if name in _PERCENT else _volatility if name == "annual_volatility" else _two
+        form = _per_cent if name in _PERCENT else _volatility if name == "annual_volatility" else two
         span = f"{form(each['value'])}  ({form(each['low'])} to {form(each['high'])})"
         pairs.append((f"{label}, out of sample", span))
     walks = counted(luck["trials"], "walk-forward")
-    pairs.append(("Probabilistic Sharpe ratio", _chance(luck["probabilistic_sharpe"])))
-    pairs.append((f"Deflated Sharpe ratio, {walks} tried", _chance(luck["deflated_sharpe"])))
+    pairs.append(("Probabilistic Sharpe ratio", chance(luck["probabilistic_sharpe"])))
+    pairs.append((f"Deflated Sharpe ratio, {walks} tried", chance(luck["deflated_sharpe"])))
     if luck["minimum_days"] is not None:
         pairs.append(("Days it takes to be sure", f"{luck['minimum_days']:,.0f} ({luck['days']:,} there)"))
     if paths := found["paths"]:
         label = f"Sharpe ratio on {counted(len(paths['sharpe']), 'cross-validated path')}"
-        pairs.append((label, f"{_two(paths['mean'])}  ({_two(paths['sharpe'][0])} to {_two(paths['sharpe'][-1])})"))
+        pairs.append((label, f"{two(paths['mean'])}  ({two(paths['sharpe'][0])} to {two(paths['sharpe'][-1])})"))
     pairs.append(("Changes of configuration", f"{found['changes']} in {counted(len(found['windows']), 'window')}"))
     return pairs
 
@@ -221,10 +207,6 @@ def _json(found: Mapping[str, Any]) -> str:
     return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False)
 
 
-def _two(value: float | None) -> str:
-    return number(float("nan") if value is None else value)
-
-
 def _per_cent(value: float | None) -> str:
     return percent(float("nan") if value is None else value)
 
@@ -233,26 +215,22 @@ def _volatility(value: float | None) -> str:
     return percent(float("nan") if value is None else value, signed=False)
 
 
-def _chance(value: float | None) -> str:
-    return percent(float("nan") if value is None else value, signed=False, digits=0)
-
-
 # --- what is stored --------------------------------------------------------------------------------------
 
 
 def show_stored(app: App, warehouse: Warehouse, reference: str, fmt: str) -> None:
-    """Print the last walk-forward of a sweep.
+    """Print the last walk-forward of a sweep, deflated by all that was tried up to now.
 
     Raises
     ------
     NothingToDo
         It has none.
     """
-    from chipwire.engine.validation import store
+    from chipwire.engine.validation.sweep_luck import walk_forward_now
     from chipwire.reports.sweep_tables import find_sweep
 
     sweep = find_sweep(warehouse, reference)
-    found = store.latest(warehouse, sweep.sweep_id, "walk_forward")
+    found = walk_forward_now(warehouse, sweep.sweep_id)
     if found is None:
         what = f"sweep {sweep.sweep_id} has no walk-forward"
         raise NothingToDo(what, "make one: give the same 'chipwire sweep ...' with --walk-forward 252/63")
@@ -261,13 +239,11 @@ def show_stored(app: App, warehouse: Warehouse, reference: str, fmt: str) -> Non
 
 
 def tell_stored(app: App, warehouse: Warehouse, reference: str) -> None:
-    """Say what is stored of a sweep's luck."""
-    from chipwire.engine.validation import store
+    """Say what luck could have made of a stored sweep, with all that was tried up to now."""
+    from chipwire.engine.validation.sweep_luck import luck_now, walk_forward_now
     from chipwire.reports.sweep_tables import find_sweep
 
-    sweep_id = find_sweep(warehouse, reference).sweep_id
-    if luck := store.latest(warehouse, sweep_id, "luck"):
-        for line in luck_lines(luck):
-            app.say(line)
-    if found := store.latest(warehouse, sweep_id, "walk_forward"):
+    sweep = find_sweep(warehouse, reference)
+    _say_luck(app, luck_now(warehouse, sweep.sweep_id, sweep.strategy))
+    if found := walk_forward_now(warehouse, sweep.sweep_id):
         app.say(found["sentence"])

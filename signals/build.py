@@ -47,6 +47,18 @@ class SignalSummary:
     by_via: dict[str, int]
 
 
+def scoring_models(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return id and name of the models that have scored, the one of the last ``score`` first."""
+    return [
+        (str(model_id), str(name))
+        for model_id, name in warehouse.rows(
+            "SELECT model_id, name FROM model JOIN (SELECT model_id, max(batch_id) AS wrote FROM score GROUP BY ALL) "
+            "USING (model_id) LEFT JOIN (SELECT input AS model_id, max(batch_id) AS called FROM batch "
+            "WHERE command = 'score' GROUP BY ALL) USING (model_id) ORDER BY greatest(wrote, called) DESC"
+        )
+    ]
+
+
 def resolve_model(warehouse: Warehouse, model: str | None) -> str:
     """Return the id of the scoring model meant: by id or name, default the one that scored last.
 
@@ -57,17 +69,14 @@ def resolve_model(warehouse: Warehouse, model: str | None) -> str:
     UnknownName
         No model of that name or id has.
     """
-    known = warehouse.rows(
-        "SELECT model_id, name FROM model JOIN (SELECT model_id, max(batch_id) AS last FROM score GROUP BY ALL) "
-        "USING (model_id) ORDER BY last DESC"
-    )
+    known = scoring_models(warehouse)
     if not known:
         raise NothingToDo("there are no scores", "make them with 'chipwire score'")
     if model is None:
-        return str(known[0][0])
+        return known[0][0]
     for model_id, name in known:
         if model in (model_id, name):
-            return str(model_id)
+            return model_id
     there = ", ".join(f"{name} ({model_id})" for model_id, name in known)
     raise UnknownName("model", model, [word for row in known for word in row], f"these have scored: {there}")
 

@@ -28,7 +28,8 @@ class TransformersModel:
             import torch
             from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
         except ImportError as error:
-            raise BadModel(reference, "it needs torch: pip install '.[torch]' in the repository") from error
+            where = "it" if local else "there is no such folder, and to fetch it from a hub"
+            raise BadModel(reference, f"{where} needs torch: pip install '.[torch]' in the repository") from error
         self._torch = torch
         safe = {"trust_remote_code": False, "local_files_only": local}
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -134,6 +135,9 @@ class Model(Protocol):
         ...
 
 
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
 def load_model(reference: str | None = None) -> Model:
     """Load a model and test that its labels mean what they say.
 
@@ -162,7 +166,7 @@ def load_model(reference: str | None = None) -> Model:
         else:
             _check_files(folder)
             model = TransformersModel(reference, local=True)
-    elif Path(reference).exists() or "/" not in reference or reference.startswith((".", "/", "~")):
+    elif Path(reference).exists() or not _HUB_ID.fullmatch(reference):
         raise BadModel(reference, "it is neither a directory nor a hub id such as 'owner/name'")
     else:
         model = TransformersModel(reference, local=False)

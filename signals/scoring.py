@@ -125,6 +125,7 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
         work.refuse(refused)
         work.read([text for text, reason in zip(texts, refusals, strict=True) if not reason])
     _drop(warehouse, "todo_text", "todo_headline")
+    _be_last(warehouse, reader.id)
     return ScoreSummary(
         reader.id, reader.model.card.name, total, work.texts, work.scored["direct"], work.scored["exposure"],
         dict(work.abstained), int(headlines) - total,
@@ -295,11 +296,21 @@ def _register(warehouse: Warehouse, reader: Reader) -> None:
     card = reader.model.card
     with warehouse.transaction():
         table = _columns(
-            model_id=[reader.id], name=card.name, files_sha256=card.files_sha256, labels=json.dumps(LABELS),
+            model_id=[reader.id], name=f"{card.name}-masked" if reader.masked else card.name,
+            files_sha256=card.files_sha256, labels=json.dumps(LABELS),
             languages=json.dumps(card.languages), training_cutoff=pa.array([card.training_cutoff], pa.date32()),
             masked=reader.masked, rules=reader.rules.id, exposures=reader.exposures.id, linker=reader.linker_id,
         )  # fmt: skip
         warehouse.insert("model", table)
+
+
+def _be_last(warehouse: Warehouse, model_id: str) -> None:
+    """Note the model as the one that scored last, though it found nothing new: what follows takes it by default."""
+    if warehouse.value("SELECT input FROM batch WHERE command = 'score' ORDER BY batch_id DESC LIMIT 1") == model_id:
+        return
+    with warehouse.transaction():
+        warehouse.end_batch(warehouse.new_batch("score", model_id), 0, 0)
+    warehouse.acknowledge()
 
 
 def _columns(**columns: object) -> pa.Table:

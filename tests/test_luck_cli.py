@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import html
 import importlib.util
 import io
 import json
+import math
+import re
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -131,6 +135,111 @@ def test_more_trials_in_the_warehouse_deflate_more(run):
     first = run(*SWEEP)[2]
     run("sweep", "theme-momentum", "-p", "lookback=3,7,11", *SPAN)
     assert count(run(*SWEEP)[2]) >= count(first) + 3 * ("lookback" not in first)
+
+
+BAR = re.compile(r"best of the ([\d,]+) tried in this warehouse would show (-?[\d.]+) .*deflated Sharpe ratio (\d+)%")
+
+
+def bar(err):
+    """Return (trials, expected maximum, deflated Sharpe ratio in per cent) as they are printed."""
+    trials, shown, deflated = BAR.search(err).groups()
+    return int(trials.replace(",", "")), float(shown), int(deflated)
+
+
+def expected(folder, sweep_id):
+    """Return the same from the tables, by the paper's formulas: what was tried up to now, and the row's own curve."""
+    with Warehouse.open(folder / "chipwire.duckdb") as warehouse:
+        trials = warehouse.value(
+            "SELECT count(*) FROM (SELECT strategy, params, settings, data_fingerprint, model_id FROM run UNION "
+            "SELECT strategy, params, settings, data_fingerprint, model_id FROM sweep_row JOIN sweep USING (sweep_id))"
+        )
+        sharpes = [sharpe for _, sharpe in warehouse.rows(
+            "SELECT DISTINCT trial_id, sharpe FROM sweep_row JOIN sweep USING (sweep_id) "
+            "WHERE strategy = 'theme-momentum' AND sharpe IS NOT NULL"
+        )]  # fmt: skip
+        text = warehouse.value(
+            "SELECT payload FROM validation WHERE subject = ? AND kind = 'luck' ORDER BY validation_no LIMIT 1",
+            [sweep_id],
+        )
+    luck, normal = json.loads(text), NormalDist()
+    euler = 0.5772156649015329
+    high, higher = normal.inv_cdf(1 - 1 / trials), normal.inv_cdf(1 - 1 / (trials * math.e))
+    shown = np.std(sharpes, ddof=1) * ((1 - euler) * high + euler * higher)
+    # The probability above 0 that was stored gives the error of the Sharpe ratio.
+    error = luck["sharpe"] / normal.inv_cdf(luck["probabilistic_sharpe"])
+    return trials, shown, normal.cdf((luck["sharpe"] - shown) / error) * 100
+
+
+def near(shown):
+    trials, maximum, deflated = shown
+    return trials, pytest.approx(maximum, abs=0.0051), pytest.approx(deflated, abs=0.51)
+
+
+def test_who_looks_later_sees_what_was_tried_since(run, folder):
+    sweep_id = run(*SWEEP)[2].partition("sweep ")[2].partition(":")[0]
+    then = bar(run("sweeps", "show", sweep_id)[2])
+    run("sweep", "theme-momentum", "-p", "top_k=1,2,3", "-p", "lookback=2,4,6,8,10,12,14", *SPAN)
+    run("sweep", "equal-weight", "--slippage-bps", "0,1,2,3", *SPAN)
+    err = run("sweeps", "show", sweep_id, "--top", "1")[2]
+    now = bar(err)
+    assert now[0] >= then[0] + 21
+    assert now == near(expected(folder, sweep_id))
+    assert f"{now[0]:,} of all strategies" in err
+    again = [line for line in run(*SWEEP)[2].splitlines() if line.startswith("luck:")]
+    assert again == [line for line in err.splitlines() if line.startswith("luck:")]
+
+
+def test_a_stored_walk_forward_is_deflated_by_what_was_tried_since(run):
+    found = json.loads(run(*WALK, "--json")[1])
+    run(*SWEEP[:-4], "-p", "threshold=0.05,0.15", *SPAN, "--walk-forward", "30/10")
+    now = json.loads(run("sweeps", "show", found["sweep_id"], "--walk-forward", "--json")[1])
+    err = run("sweeps", "show", found["sweep_id"], "--walk-forward")[2]
+    assert now["luck"]["trials"] == found["luck"]["trials"] + 1
+    assert now["luck"]["deflated_sharpe"] < now["luck"]["probabilistic_sharpe"]
+    assert bar(err)[0] == now["sweep"]["trials"] > found["sweep"]["trials"]
+    assert now["sentence"] in err
+    kept = ("days", "equity", "windows", "paths")
+    assert [now[name] for name in kept] == [found[name] for name in kept]
+
+
+def test_the_page_says_of_luck_what_the_terminal_says(run, tmp_path):
+    sweep_id = json.loads(run(*WALK, "--json")[1])["sweep_id"]
+    run("sweep", "equal-weight", "--slippage-bps", "4,5,6", *SPAN)
+    page = tmp_path / "sweep.html"
+    err = run("sweeps", "show", sweep_id, "--html", str(page))[2]
+    text = html.unescape(page.read_text("utf-8")).replace("\N{MINUS SIGN}", "-")
+    header = text.partition("<header>")[2].partition("</header>")[0]
+    said = [line.removeprefix("luck: ") for line in err.splitlines() if line.startswith("luck: ")]
+    assert len(said) == 2
+    for line in said:
+        assert f"{line[0].upper()}{line[1:]}." in header
+    assert bar(header) == bar(err)
+    verdict = next(line for line in err.splitlines() if line.startswith("The best row of the sweep"))
+    assert f'<p class="verdict">Walk-forward 30/10: {verdict}</p>' in header
+    assert len(BAR.findall(text)) == 1
+
+
+def test_without_curves_the_bar_is_still_said_on_terminal_and_page(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep_luck, "MOST_CONFIGURATIONS", 3)
+    swept = run("sweep", "theme-momentum", "-p", "top_k=1,2", "-p", "threshold=0.6,0.7", *SPAN)[2]
+    page = tmp_path / "sweep.html"
+    shown = run("sweeps", "show", "latest", "--html", str(page))[2]
+    said = next(line for line in shown.splitlines() if line.startswith("luck: "))
+    assert said in swept.splitlines()
+    assert re.search(r"best of the \d+ tried .* without an edge; its deflated Sharpe ratio is not computed$", said)
+    assert f"T{said.removeprefix('luck: t')}." in page.read_text("utf-8").replace("\N{MINUS SIGN}", "-")
+
+
+def test_luck_of_rows_that_have_changed_since_is_not_said_of_the_new_ones(run, folder):
+    call = ("sweep", "theme-momentum", "-p", "top_k=1,2", "-p", "gross=0.11,0.12,0.13,0.14", *SPAN)
+    assert bar(run(*call)[2])[2] >= 0
+    sweep_id = json.loads(run("sweeps", "list", "--json")[1])[-1]["sweep_id"]
+    with Warehouse.open(folder / "chipwire.duckdb", write=True) as warehouse:
+        warehouse.run("UPDATE sweep_row SET trial_id = reverse(trial_id) WHERE sweep_id = ?", [sweep_id])
+    err = run("sweeps", "show", sweep_id)[2]
+    assert "its deflated Sharpe ratio is not computed" in err
+    assert "overfitting" not in err
+    assert BAR.search(run(*call)[2])  # run anew, and so is its luck
 
 
 def test_few_configurations_say_why_there_is_no_probability(run):

@@ -46,6 +46,7 @@ def test_it_ends_with_five_figures_and_the_path(demo: Demo) -> None:
     assert page.lower().startswith("<!doctype html>")
     for figure in figures:
         assert figure.split()[-1].lstrip("+-−") in page
+    assert "chipwire --db demo/demo.duckdb why 1 NUMBER" in page
 
 
 def test_it_trades_at_three_venues_and_every_fill_leads_to_a_headline(warehouse: Warehouse) -> None:

@@ -89,6 +89,10 @@ def folder(tmp_path_factory):
         warehouse.run(
             "UPDATE headline SET url = 'https://news.example/' || replace(headline_id, ' ', '-'), source = 'Wire'"
         )
+        warehouse.run(
+            "UPDATE headline SET published_at = TIMESTAMP '2024-06-23 16:00', published_precision = 'day', "
+            "published_zone = 'Asia/Shanghai' WHERE title IN ('Story 3 told', 'Other story 3')"
+        )
 
     def chipwire(*words):
         assert main(["-q", "--db", str(path / "w.duckdb"), *map(str, words)]) == 0
@@ -244,6 +248,17 @@ def test_every_fill_is_in_the_table_as_in_the_json(opened, folder):
     causes = cells(page, "fills", 9)
     for shown, fill in zip(causes, fills, strict=False):
         assert fill["causes"][0]["title"] in shown
+
+
+@pytest.mark.parametrize(("table", "column", "title"), [("fills", 9, "Story 3 told"), ("untraded", 1, "Other story 3")])
+def test_a_headline_known_by_its_day_has_the_day_of_its_own_zone(opened, table, column, title):
+    page = opened("out/report.html")
+    one(page, f"[data-table={table}] input").send_keys(title)
+    shown = [cell for cell in cells(page, table, column) if title in cell]
+    assert shown
+    for cell in shown:
+        # Midnight in Shanghai, which is the day before in UTC.
+        assert "published 2024-06-24 (day of Asia/Shanghai)" in cell.partition(title)[2]
 
 
 def test_fills_are_filtered_and_sorted(opened, folder):

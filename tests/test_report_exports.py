@@ -83,6 +83,26 @@ def test_json_holds_the_run_without_nan(report, tmp_path):
     assert second["causes"] == []
 
 
+def test_a_day_is_exported_with_the_zone_that_counts_it(tmp_path, report):
+    # 2024-06-24 begins in Shanghai, eight hours east, while it is still the day before in UTC.
+    with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
+        warehouse.run(
+            "UPDATE headline SET published_at = TIMESTAMP '2024-06-23 16:00', published_precision = 'day', "
+            "published_zone = 'Asia/Shanghai'"
+        )
+        report = collect(warehouse, "latest")
+    write_report(report, {"csv", "json", "parquet"}, tmp_path / "out")
+    names = ("published_at", "published_precision", "published_zone")
+    stamp = ["2024-06-23T16:00:00Z", "day", "Asia/Shanghai"]
+    known, gone = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))["fills"][0]["causes"]
+    assert [known[name] for name in names] == stamp
+    assert [gone[name] for name in names] == [None] * 3
+    head, *rows = csv.reader((tmp_path / "out" / "fills.csv").read_text("utf-8").splitlines(), strict=True)
+    place = head.index("published_at")
+    assert [row[place : place + 3] for row in (head, *rows)] == [list(names), stamp, [""] * 3]
+    assert pq.read_table(tmp_path / "out" / "fills.parquet").column("published_zone").to_pylist() == [stamp[2], None]
+
+
 def test_csv_text_is_defused_and_numbers_are_not(report, tmp_path):
     write_report(report, {"csv"}, tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "fills.csv").read_text("utf-8").splitlines(), strict=True))

@@ -7,9 +7,12 @@ import dataclasses
 import hashlib
 import html
 import json
+import math
 import re
 import shlex
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -24,7 +27,7 @@ from chipwire.reports.lineage_section import untraded
 from chipwire.reports.page import light_colours, script_json, write_page
 from chipwire.reports.pictures import pictures
 from chipwire.reports.tables import TITLE_AT_MOST, page_data
-from chipwire.reports.values import REASONS, safe_url
+from chipwire.reports.values import REASONS, published_day, safe_url
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -193,6 +196,42 @@ def test_the_command_to_repeat_says_what_is_not_so_by_itself(tmp_path, settings,
     assert shlex.split(repeat_command(run)) == ["chipwire", "backtest", "mine", *words]
 
 
+DAY = date(2024, 6, 24)
+
+
+def _began(day, zone):
+    """Return the instant at which a day began in a zone, UTC without a zone, as the warehouse has it."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Pacific/Kiritimati", "UTC", "America/New_York"])
+def test_a_day_is_that_of_its_own_zone(zone):
+    assert published_day(pd.Timestamp(_began(DAY, zone)), "day", zone) == (DAY, zone)
+
+
+def test_what_is_known_to_the_minute_or_not_at_all_is_no_day():
+    assert published_day(_began(DAY, "UTC"), "day", math.nan) == (DAY, "UTC")
+    assert published_day(_began(DAY, "UTC"), "minute", None) is None
+    assert published_day(pd.NaT, "day", "UTC") is None
+    assert published_day(None, None, None) is None
+
+
+def test_the_page_has_a_headline_known_by_its_day_as_its_zone_counts_it(tmp_path):
+    _report(tmp_path)
+    with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
+        for headline_id, zone in (("h1", "Asia/Shanghai"), ("h4", "America/New_York")):
+            warehouse.run(
+                "UPDATE headline SET published_precision = 'day', published_zone = ?, published_at = ? "
+                "WHERE headline_id = ?",
+                [zone, _began(DAY, zone), headline_id],
+            )
+        data = page_data(collect(warehouse, "latest"))
+    epoch = date(1970, 1, 1).toordinal() + data["epoch"]
+    known = {place: (date.fromordinal(epoch + day), data["words"][zone])
+             for place, (day, zone) in data["headlines"]["by_day"].items()}  # fmt: skip
+    assert known == {1: (DAY, "Asia/Shanghai"), 4: (DAY, "America/New_York")}
+
+
 def test_the_navigation_lists_every_section_of_the_page(tmp_path):
     page = _Page(render_html(_report(tmp_path)))
     ids = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
@@ -350,8 +389,8 @@ def test_what_became_of_the_headlines_is_counted_and_the_strongest_are_listed(tm
     fates = pd.DataFrame(
         {
             "headline_id": [row[0] for row in rows], "title": [f"<u>{row[0]}</u>" for row in rows], "source": "Wire",
-            "url": "javascript:1", "published_at": known, "published_precision": "minute", "available_at": known,
-            "issuer": "NVIDIA", "event": "tool_ban", "value": [row[2] for row in rows], "relevance": 0.5,
+            "url": "javascript:1", "published_at": known, "published_precision": "minute", "published_zone": None,
+            "available_at": known, "issuer": "NVIDIA", "event": "tool_ban", "value": [row[2] for row in rows], "relevance": 0.5,
             "instrument": "NVDA", "fate": [row[1] for row in rows],
             "reason": ["suspended" if row[1] == "not_filled" else None for row in rows],
         }

@@ -19,7 +19,7 @@ from chipwire.data.errors import BadModel, NothingToDo, UnknownName
 from chipwire.data.universe import load_universe
 from chipwire.data.warehouse import Warehouse
 from chipwire.signals import scoring
-from chipwire.signals.build import build_signals, list_signals, resolve_model
+from chipwire.signals.build import build_signals, list_signals, resolve_model, scoring_models
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.exposure_rows import COLUMNS
 from chipwire.signals.linking import Linker
@@ -219,6 +219,17 @@ def test_a_second_model_scores_beside_the_first_and_the_last_one_is_the_default(
     with pytest.raises(UnknownName, match="did you mean 'two'") as caught:
         resolve_model(warehouse, "twoo")
     assert f"two ({second.model_id}), one ({first.model_id})" in str(caught.value)
+
+
+def test_a_model_that_scores_again_is_the_default_though_it_finds_nothing_new(warehouse) -> None:
+    add(warehouse, [("a", "Good quarter for Nvidia", START, "en")])
+    first, second = run(warehouse, FakeModel("one")), run(warehouse, FakeModel("two"))
+    again = run(warehouse, FakeModel("one"))
+    assert (again.texts, again.model_id) == (0, first.model_id)
+    assert [model_id for model_id, _ in scoring_models(warehouse)] == [first.model_id, second.model_id]
+    batches = warehouse.value("SELECT count(*) FROM batch")
+    run(warehouse, FakeModel("one"))
+    assert warehouse.value("SELECT count(*) FROM batch") == batches
 
 
 def test_without_headlines_or_scores_the_next_command_is_named(warehouse) -> None:

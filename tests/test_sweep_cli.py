@@ -357,6 +357,24 @@ def test_runs_side_by_side(run):
         run("runs", "delete", run_id)
 
 
+def test_runs_are_listed_with_returns_in_per_cent_and_as_fractions_for_programs(run):
+    found = json.loads(run("backtest", "equal-weight", *SPAN, "--json")[1])
+    fractions = found["metrics"]["total_return"], found["metrics"]["max_drawdown"]["depth"]
+    head, *lines = run("runs", "list")[1].splitlines()
+    line = next(line for line in lines if found["run_id"] in line)
+    for name, value in zip(("total_return", "max_drawdown"), fractions, strict=True):
+        place = head.index(name) + len(name)  # numbers end where their heads do
+        assert line[:place].split()[-1] == f"{value * 100:+,.1f}%"
+    assert f"{found['metrics']['sharpe']:.2f}" in line
+    listed = next(row for row in json.loads(run("runs", "list", "--json")[1]) if row["run_id"] == found["run_id"])
+    assert (listed["total_return"], listed["max_drawdown"]) == fractions
+    row = next(
+        row for row in csv.DictReader(io.StringIO(run("runs", "list", "--csv")[1])) if row["run_id"] == found["run_id"]
+    )
+    assert (float(row["total_return"]), float(row["max_drawdown"])) == fractions
+    run("runs", "delete", found["run_id"])
+
+
 def test_a_page_is_not_overwritten_unless_asked(run, tmp_path):
     run(*SWEEP, "--json")
     page = tmp_path / "deep" / "sweep.html"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from chipwire.data.warehouse import Warehouse
-from chipwire.reports.sweep_page import BINS, axis, expected_best_sharpe, render_sweep
+from chipwire.reports.sweep_page import BINS, axis, render_sweep
 
 SWEEP = "0123456789ab"
 
 
-def _page(tmp_path, axes, rows, **changes):
+def _page(tmp_path, axes, rows, *, strategy="mine<i>", **changes):
     """Return the page of a sweep whose rows have these parameters, and a Sharpe ratio of 0.1, 0.2, ..."""
     count = len(rows)
     listed = [{"name": n, "of": "params", "drawn": False, "text": "", "values": v} for n, v in axes.items()]
@@ -27,7 +25,7 @@ def _page(tmp_path, axes, rows, **changes):
     } | changes  # fmt: skip
     with Warehouse.open(tmp_path / "w.duckdb", write=True) as warehouse:
         sweep = {
-            "sweep_id": [SWEEP], "sweep_no": 1, "strategy": "mine<i>", "reference": "mine.py:Mine<i>",
+            "sweep_id": [SWEEP], "sweep_no": 1, "strategy": strategy, "reference": "mine.py:Mine<i>",
             "axes": json.dumps(listed), "draws": 0, "seed": 0, "configurations": count + 2, "code_version": "0",
             "warnings": json.dumps(["<img src=x> was seen"]),
         }  # fmt: skip
@@ -35,18 +33,6 @@ def _page(tmp_path, axes, rows, **changes):
         warehouse.insert("sweep_row", pd.DataFrame(row))
         text = render_sweep(warehouse, "latest", sort="sharpe", words=["chipwire"])
     return text, json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
-
-
-@pytest.mark.parametrize(("trials", "days"), [(10, 252), (500, 504)])
-def test_the_best_of_many_without_skill(trials, days):
-    # Means of standard normal returns are normal with a spread of 1 / sqrt(days): the mean of their greatest.
-    draws = np.random.default_rng(1).normal(0, math.sqrt(252 / days), (4_000, trials))
-    assert expected_best_sharpe(trials, days) == pytest.approx(draws.max(axis=1).mean(), rel=0.03)
-
-
-def test_one_trial_is_expected_to_show_nothing():
-    assert expected_best_sharpe(1, 252) == 0.0
-    assert math.isnan(expected_best_sharpe(5, 0))
 
 
 def test_few_numbers_stand_for_themselves():
@@ -83,6 +69,12 @@ def test_the_best_come_first_and_what_is_missing_is_told(tmp_path):
     assert "2 of 5 configurations are still to run." in text
     assert "the best Sharpe ratio is 0.30 (row 2), the median 0.20, and 100% are above zero" in text
     assert data["plane"]["axes"] == [{"name": "hold", "names": ["1", "2", "3"], "places": [1, 0, 2]}]
+
+
+def test_a_hyphen_is_no_minus_and_a_negative_number_has_one(tmp_path):
+    text, _ = _page(tmp_path, {"hold": 2}, [{"hold": 1}, {"hold": 2}], sharpe=[-0.5, -0.25], strategy="mine-too")
+    assert "The best by Sharpe ratio (row 2) has \N{MINUS SIGN}0.25, and the best of the 2 tried" in text
+    assert "2 configurations of mine-too were tried so far" in text
 
 
 def test_nothing_varied_means_no_plane(tmp_path):

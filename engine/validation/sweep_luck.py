@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from chipwire.engine.validation import store
 from chipwire.engine.validation.curves import Curves
 from chipwire.engine.validation.luck import CONFIDENCE, LuckReport, assess, deflated
 from chipwire.engine.validation.overfitting import backtest_overfitting, best, selection_paths
-from chipwire.engine.validation.sharpe import moments, probabilistic_sharpe
+from chipwire.engine.validation.sharpe import Moments, moments, probabilistic_sharpe
 from chipwire.engine.validation.trials import Trials, average_correlation, tried
 from chipwire.engine.validation.walk_forward import MEASURES, Asked, Walked
 
@@ -39,8 +39,8 @@ class SweepLuck:
     ----------
     configurations : int
         With a curve.
-    row : int
-        With the best Sharpe ratio.
+    row, trial : int, str
+        That with the best Sharpe ratio, and what it was: the row may have been computed anew since.
     correlation : float
         Average correlation between the daily returns of the configurations.
     overfitting : dict or None
@@ -52,8 +52,11 @@ class SweepLuck:
 
     configurations: int
     row: int
+    trial: str
     days: int
     sharpe: float
+    skew: float
+    kurtosis: float
     probabilistic_sharpe: float
     correlation: float
     trials: int
@@ -81,14 +84,67 @@ def look(warehouse: Warehouse, strategy: str, curves: Curves) -> SweepLuck | Non
     return SweepLuck(
         configurations=len(curves.trials),
         row=curves.trials[row].row_no,
+        trial=curves.trials[row].trial_id,
         days=len(curves.days),
         sharpe=of.sharpe * _A_YEAR,
+        skew=of.skew,
+        kurtosis=of.kurtosis,
         probabilistic_sharpe=probabilistic_sharpe(of),
         correlation=correlation,
         **deflated(of, tried(warehouse, strategy, correlation)),
         overfitting=found,
         without=without,
     )
+
+
+def luck_now(warehouse: Warehouse, sweep_id: str, strategy: str) -> dict[str, Any] | None:
+    """Return what luck could have made of the best of a stored sweep, with all that was tried up to now.
+
+    What follows from the sweep's own curves is as it was stored; what follows from the number of trials is not, since
+    it grows. Where nothing is stored of the rows that are there, only the bar is known: ``deflated_sharpe`` and
+    ``overfitting`` are None.
+
+    Returns
+    -------
+    dict or None
+        As `SweepLuck.as_json`; ``row``, ``days``, ``sharpe`` and what is deflated where only the bar is known. None
+        where no row has a Sharpe ratio.
+    """
+    sql = "SELECT row_no, trial_id, sharpe, days FROM sweep_row WHERE sweep_id = ? AND sharpe IS NOT NULL"
+    rows = warehouse.rows(f"{sql} ORDER BY sharpe DESC, row_no", [sweep_id])
+    if not rows:
+        return None
+    known = store.latest(warehouse, sweep_id, "luck")
+    if known is None or (known["row"], known.get("trial")) not in {(row_no, trial) for row_no, trial, _, _ in rows}:
+        row_no, _, sharpe, days = rows[0]
+        known = {"row": row_no, "days": days, "sharpe": sharpe, "overfitting": None, "without": ""}
+    return _deflated_now(known, tried(warehouse, strategy, _number(known.get("correlation"))))
+
+
+def walk_forward_now(warehouse: Warehouse, sweep_id: str) -> dict[str, Any] | None:
+    """Return the last walk-forward of a sweep, with all that was tried up to now, or None.
+
+    As `WalkForwardReport.as_json`; its account is deflated by the walk-forwards of the strategy, the best row by all
+    configurations in the warehouse.
+    """
+    found = store.latest(warehouse, sweep_id, "walk_forward")
+    if found is None:
+        return None
+    strategy = found["strategy"]
+    luck = _deflated_now(found["luck"], Trials(len(_walked(warehouse, strategy))))
+    sweep = _deflated_now(found["sweep"], tried(warehouse, strategy, _number(found["sweep"]["correlation"])))
+    return found | {"luck": luck, "sweep": sweep, "sentence": _believe(luck, sweep)}
+
+
+def _deflated_now(known: Mapping[str, Any], trials: Trials) -> dict[str, Any]:
+    """Return stored figures with those that follow from what was tried."""
+    sharpe, skew, kurtosis = (_number(known.get(name)) for name in ("sharpe", "skew", "kurtosis"))
+    of = Moments(known["days"], sharpe / _A_YEAR, skew, kurtosis)
+    return {**known, **_plain(deflated(of, trials))}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _overfitting(returns: Floats) -> tuple[dict[str, Any] | None, str]:
@@ -150,7 +206,7 @@ class WalkForwardReport:
     @property
     def sentence(self) -> str:
         """What a careful reader should believe, in one sentence."""
-        return _believe(self)
+        return _believe(self.luck.as_json(), self.sweep.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; NaN as None, dates as ISO texts."""
@@ -171,14 +227,19 @@ def report(
     warehouse: Warehouse, sweep_id: str, strategy: str, curves: Curves, asked: Asked, walked: Walked, sweep: SweepLuck
 ) -> WalkForwardReport:
     """Return all that a walk-forward says."""
-    earlier = {
-        (each["sweep_id"], *(each[name] for name in asdict(asked)))
+    trials = Trials(len(_walked(warehouse, strategy) | {(sweep_id, *asdict(asked).values())}))
+    luck = assess(walked.equity, walked.capital, walked.days, trials)
+    return WalkForwardReport(sweep_id, strategy, asked, walked, luck, sweep, _paths(curves.returns, asked))
+
+
+def _walked(warehouse: Warehouse, strategy: str) -> set[tuple[Any, ...]]:
+    """Return the different walk-forwards of a strategy: the sweep, and what was asked."""
+    names = [field.name for field in fields(Asked)]
+    return {
+        (each["sweep_id"], *(each[name] for name in names))
         for each in store.payloads(warehouse, "walk_forward")
         if each["strategy"] == strategy
     }
-    trials = Trials(len(earlier | {(sweep_id, *asdict(asked).values())}))
-    luck = assess(walked.equity, walked.capital, walked.days, trials)
-    return WalkForwardReport(sweep_id, strategy, asked, walked, luck, sweep, _paths(curves.returns, asked))
 
 
 def _paths(returns: Floats, asked: Asked) -> dict[str, Any] | None:
@@ -196,24 +257,25 @@ def _paths(returns: Floats, asked: Asked) -> dict[str, Any] | None:
     return {"folds": count, "tested": 2, "sharpe": known.tolist(), "mean": float(known.mean()), "below_zero": below}
 
 
-def _believe(of: WalkForwardReport) -> str:
-    sharpe = of.luck.intervals["sharpe"]
-    if math.isnan(sharpe.value) or math.isnan(sharpe.low):
+def _believe(luck: Mapping[str, Any], sweep: Mapping[str, Any]) -> str:
+    """Return the sentence for a walk-forward's ``luck`` and ``sweep``, as plain values."""
+    sharpe = luck["intervals"]["sharpe"]
+    if sharpe["value"] is None or sharpe["low"] is None:
         return "What was chosen did not trade enough on the sessions after: nothing can be said."
-    span = f"({of.luck.level:.0%} interval {sharpe.low:.2f} to {sharpe.high:.2f})"
+    span = f"({luck['level']:.0%} interval {sharpe['low']:.2f} to {sharpe['high']:.2f})"
     seen = (
-        f"The best row of the sweep has a Sharpe ratio of {of.sweep.sharpe:.2f}, what was chosen on past sessions and "
-        f"traded on the next has {sharpe.value:.2f} {span}"
+        f"The best row of the sweep has a Sharpe ratio of {sweep['sharpe']:.2f}, what was chosen on past sessions and "
+        f"traded on the next has {sharpe['value']:.2f} {span}"
     )
-    if sharpe.value <= 0:
+    if sharpe["value"] <= 0:
         return f"{seen}: what worked before did not go on to work."
-    overfitted = of.sweep.overfitting is not None and of.sweep.overfitting["probability"] >= 0.5
-    if sharpe.low <= 0:
+    overfitted = sweep["overfitting"] is not None and sweep["overfitting"]["probability"] >= 0.5
+    if sharpe["low"] <= 0:
         return f"{seen}: no edge is shown, zero lies within the interval."
     if overfitted:
         return f"{seen}: something is there, but the choice among the configurations adds nothing to it."
-    if of.luck.deflated_sharpe < CONFIDENCE:
-        return f"{seen}: it may be real, but it is one of {of.luck.trials} walk-forwards tried."
+    if _number(luck["deflated_sharpe"]) < CONFIDENCE:
+        return f"{seen}: it may be real, but it is one of {luck['trials']} walk-forwards tried."
     return f"{seen}: the edge outlasts the choice; expect what was traded, not the best row."
 
 

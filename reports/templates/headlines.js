@@ -1,13 +1,21 @@
 // Headlines, readings and causes as elements; see tables.py for how they are stored.
 
+const publishedText = (place) => {
+  const { published, by_day } = data.headlines;
+  if (place in by_day) {
+    const [day, zone] = by_day[place];
+    return `${dayText(day)} (day of ${word(zone)})`;
+  }
+  return published[place] === null ? "" : minuteText(published[place]);
+};
+
 const headline = (place) => {
-  const { title, source, host, path, published, by_day, known } = data.headlines;
-  const time = published[place] === null ? "" : minuteText(published[place]);
+  const { title, source, host, path, known } = data.headlines;
   return {
     title: title[place],
     source: word(source[place]),
     url: host[place] === null ? "" : word(host[place]) + path[place],
-    published: by_day.includes(place) ? time.slice(0, 10) : time,
+    published: publishedText(place),
     known: known[place] === null ? "" : minuteText(known[place]),
   };
 };
