@@ -81,7 +81,7 @@ def test_a_file_that_contradicts_most_is_refused_unless_it_replaces(warehouse, t
     assert "2024-06-03: open 16.5 stored, 8 given" in line
     assert "--replace" in line
     assert warehouse.value("SELECT count(*) FROM bar") == 3
-    assert rejects(warehouse) == [(0, line)]
+    assert rejects(warehouse) == [(0, line.removeprefix(f"{path}: "))]
     assert ingest_prices(warehouse, [path], UNIVERSE, replace=True).added == 4
     assert warehouse.value("SELECT max(close) FROM bar") == 8.4
 
