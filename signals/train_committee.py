@@ -22,7 +22,7 @@ from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.masking import Span
 from chipwire.signals.models import Item
-from chipwire.signals.train_domain import Said, Target, Text
+from chipwire.signals.train_domain import Said, Target, Text, outermost
 from chipwire.signals.train_eval import log_softmax
 from chipwire.signals.train_network import HELD, ISSUERS
 
@@ -153,11 +153,10 @@ def _unlabelled(words: str, like: Text, targets: Sequence[Target], parents: Sequ
         found = {at.span() for name in names for at in _standing_alone(name, like.language).finditer(words)}
         if found:
             spans[target.issuer] = {*spans.get(target.issuer, ()), *found}
-    every = {span for of_issuer in spans.values() for span in of_issuer}
-    within = {one for one in every for other in every if one != other and other[0] <= one[0] and one[1] <= other[1]}
-    spans = {issuer: left for issuer, of_issuer in spans.items() if (left := of_issuer - within)}
+    outer = outermost(span for of_issuer in spans.values() for span in of_issuer)
+    spans = {issuer: left for issuer, of_issuer in spans.items() if (left := of_issuer & outer)}
     named = tuple(Target(issuer, tuple(sorted(left)), None, None) for issuer, left in spans.items())
-    others = tuple(sorted(every - within))
+    others = tuple(sorted(outer))
     return Text(words, like.language, named, others, None, None, None, "varied", like.group)
 
 

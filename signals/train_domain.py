@@ -263,6 +263,14 @@ def names_in(name: str, text: str) -> tuple[Span, ...]:
     return tuple(match.span() for match in pattern.finditer(text))
 
 
+def outermost(spans: Iterable[Span]) -> set[Span]:
+    """Return the spans that stand within no other: a name within a longer one is not that thing's."""
+    every = set(spans)
+    return {
+        one for one in every if not any(one != other and other[0] <= one[0] and one[1] <= other[1] for other in every)
+    }
+
+
 def masked(text: Text, number: int) -> Text:
     """Return the text for one of its targets alone, its names masked."""
     target = text.targets[number]

@@ -19,7 +19,7 @@ from chipwire.signals.linking import Linker
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_direction import infer_direction
-from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, names_in
+from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, names_in, outermost
 
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
 FOLDER: Final = "chipwire.signals.training"
@@ -75,13 +75,12 @@ def parse_market(record: Mapping[str, str]) -> Text:
             raise ValueError(f"'{name}' is labelled twice")
         labels[name] = _place("label", label, LABELS)
     found = {name: names_in(name, text) for name in labels}
-    every = {span for spans in found.values() for span in spans}
-    within = {one for one in every for other in every if one != other and other[0] <= one[0] and one[1] <= other[1]}
-    spans = {name: tuple(span for span in of_name if span not in within) for name, of_name in found.items()}
+    outer = outermost(span for spans in found.values() for span in spans)
+    spans = {name: tuple(span for span in of_name if span in outer) for name, of_name in found.items()}
     if absent := [name for name, left in spans.items() if not left]:
         raise ValueError(f"'{absent[0]}' is labelled and does not stand in the headline")
     targets = tuple(Target(name, spans[name], label, None) for name, label in labels.items())
-    return Text(text, "en", targets, tuple(sorted(every - within)), None, None, None, "markets", record["group"])
+    return Text(text, "en", targets, tuple(sorted(outer)), None, None, None, "markets", record["group"])
 
 
 def parse_headline(record: Mapping[str, str], linker: Linker, universe: Universe) -> Text:

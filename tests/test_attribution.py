@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from datetime import date
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,9 +13,6 @@ import pytest
 from chipwire.reports.attribution import AMOUNTS, TABLES, Attribution, attribute
 from chipwire.reports.collect import collect
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, Reader = worlds.warehouse, worlds.world, worlds.settings, worlds.Reader
 
 DAYS = [date(2024, 7, 1), date(2024, 7, 2), date(2024, 7, 3)]

@@ -1,11 +1,10 @@
 """The audit's parts: data that becomes known with the clock, cut copies, risky moments, the watch, and the command."""
 
 import datetime as dt
-import importlib.util
 import json
 import time
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -25,17 +24,6 @@ from chipwire.strategies.placebo import RandomPlacebo
 from chipwire.strategies.sanctions_pair import SanctionsPair
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-HERE = Path(__file__).parent
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-worlds = _module("engine_worlds")
 warehouse, written = worlds.warehouse, worlds.written
 utc = worlds.utc
 START, END = "2024-01-02", "2024-01-19"

@@ -1,11 +1,12 @@
 """The audit finds each planted leak, names its cause, and passes its honest twin."""
 
-import importlib.util
 from functools import cache
 from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
+import planted_leaks as planted
 import pytest
 
 from chipwire.data.warehouse import Warehouse
@@ -19,16 +20,6 @@ from chipwire.engine.view import load_signals
 from chipwire.signals.build import build_signals
 
 HERE = Path(__file__).parent
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-worlds, planted = _module("engine_worlds"), _module("planted_leaks")
 START, END = "2024-01-02", "2024-01-26"
 
 

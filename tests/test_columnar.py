@@ -1,9 +1,8 @@
 """The columnar engine's own: arrays of targets, what a block may share, refusals, and the purchases cut to cash."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 from hypothesis import given as drawn
@@ -20,9 +19,6 @@ from chipwire.engine.columnar_ledger import BlockLedger
 from chipwire.engine.targets import DecideTargets, PanelTargets, arrange
 from chipwire.engine.timeline import clock, moments
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, Script = worlds.warehouse, worlds.world, worlds.settings, worlds.Script
 
 FACTS = load_fees(), load_market_rules()

@@ -1,9 +1,8 @@
 """The account: locks, limits, fees, actions, borrow and endings, each number worked in its test."""
 
-import importlib.util
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -13,9 +12,6 @@ from chipwire.engine.account import Account
 from chipwire.engine.records import Order
 from chipwire.engine.view import Cause
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 FEES, RULES = load_fees(), load_market_rules()

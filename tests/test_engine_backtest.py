@@ -1,9 +1,8 @@
 """A stored run: its rows, its causes, its identity, and the same again to the byte."""
 
-import importlib.util
 import json
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +15,6 @@ from chipwire.strategies.event_drift import EventDrift
 from chipwire.strategies.targets_file import TargetsFile
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.written, worlds.settings
 
 START, END = "2024-01-02", "2024-02-09"

@@ -1,20 +1,16 @@
 """From weights to orders: sizing to the lot, the band, what is refused, and the causes of each order."""
 
-import importlib.util
 import math
 import sys
 from collections import UserDict
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
 
 from chipwire.data.errors import BadTarget, TerminatedError
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 

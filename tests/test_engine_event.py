@@ -1,11 +1,10 @@
 """Whole runs, event by event: prices of fills, cash, identities on any data, and a plain backtrader beside."""
 
 import datetime as dt
-import importlib.util
 import math
 from collections import defaultdict
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +14,6 @@ from chipwire.data.market_rules import load_market_rules
 from chipwire.engine import event
 from chipwire.engine.decision import Decider
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, Script = worlds.warehouse, worlds.world, worlds.settings, worlds.Script
 
 

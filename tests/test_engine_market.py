@@ -1,10 +1,9 @@
 """What a run trades in: bars on their sessions, FX by availability, actions, and one clear line for each refusal."""
 
-import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -12,9 +11,6 @@ from chipwire.data.errors import BadParameter, DomainError, NothingToDo, Unknown
 from chipwire.engine.market import Action, load_market
 from chipwire.engine.settings import stored_settings
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 

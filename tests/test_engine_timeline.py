@@ -1,19 +1,15 @@
 """The clock: three venues' auctions and decisions in one order in UTC, half-days and summer time included."""
 
 import datetime as dt
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
 from chipwire.data.errors import BadParameter
 from chipwire.engine.timeline import moments
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 THREE = {"0981.HK": 16.0, "688981.SS": 50.0, "NVDA": 100.0}

@@ -1,18 +1,14 @@
 """Point in time: what a decision is shown of signals, prices and FX, and not a row more."""
 
-import importlib.util
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
 
 from chipwire.data.errors import BadTarget
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, utc = worlds.warehouse, worlds.world, worlds.settings, worlds.utc
 
 START, END = "2024-01-02", "2024-01-12"

@@ -1,8 +1,6 @@
 """Events on markets built by hand: where day 0 lies, what counts as abnormal, and that nothing looks ahead."""
 
-import importlib.util
-from pathlib import Path
-
+import engine_worlds as worlds
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,9 +21,6 @@ from chipwire.engine.event_study import (
 )
 from chipwire.engine.signal_measures import clustered_mean
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world = worlds.warehouse, worlds.world
 
 START, END = "2024-06-03", "2024-06-28"

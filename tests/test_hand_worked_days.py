@@ -1,9 +1,8 @@
 """Days worked out by hand: cash from a formula in the test, by both engines."""
 
-import importlib.util
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import pytest
 
 from chipwire.data.fees import load_fees
@@ -14,9 +13,6 @@ from chipwire.engine.event import run_event_driven
 from chipwire.engine.rules import Reason
 from chipwire.engine.targets import DecideTargets
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, Script = worlds.warehouse, worlds.world, worlds.settings, worlds.Script
 
 CASH = 1_000_000.0

@@ -1,10 +1,9 @@
 """Runs on bars finer than a day: when is asked, what is known, what fills; each number worked in its test."""
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -18,9 +17,6 @@ from chipwire.engine.sweep_grid import make_grid
 from chipwire.reports.collect import metrics_of
 from chipwire.strategies.registry import make_strategy
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world = worlds.warehouse, worlds.world
 Script, Reader = worlds.Script, worlds.Reader
 

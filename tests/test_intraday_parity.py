@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections import Counter
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,9 +21,6 @@ from chipwire.engine.columnar import run_columnar
 from chipwire.engine.event import run_event_driven
 from chipwire.engine.targets import DecideTargets
 
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 warehouse, world, Script = worlds.warehouse, worlds.world, worlds.Script
 
 PRICES = {"NVDA": 100.0, "AMD": 60.0, "688981.SS": 50.0, "510300.SS": 4.0, "0981.HK": 16.0, "0700.HK": 300.0}

@@ -2,9 +2,8 @@
 
 import dataclasses
 import datetime as dt
-import importlib.util
-from pathlib import Path
 
+import engine_worlds as small
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -23,9 +22,6 @@ from chipwire.strategies.benchmarks import EqualWeight
 from chipwire.strategies.event_drift import EventDrift
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-small = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small)
 warehouse, written = small.warehouse, small.written
 
 UNIVERSE = load_universe()

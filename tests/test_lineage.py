@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections import Counter
-from pathlib import Path
 
+import engine_worlds as worlds
 import pandas as pd
 import pytest
 
@@ -17,11 +16,6 @@ from chipwire.reports.lineage_answers import find_fill, find_headlines, why_fill
 from chipwire.reports.lineage_text import fill_text, headline_text
 from chipwire.strategies.registry import make_strategy
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-assert _spec is not None
-assert _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world = worlds.warehouse, worlds.world
 
 START, END = "2024-03-04", "2024-03-22"

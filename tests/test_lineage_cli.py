@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
+import engine_worlds as worlds
 import pytest
 
 from chipwire.cli import main
 from chipwire.data.warehouse import Warehouse
-
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-assert _spec is not None
-assert _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 
 SPAN = ("--start", "2024-03-04", "--end", "2024-03-15", "--slippage-bps", "0", "--benchmarks", "none")
 PLUGIN = '''

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import html
-import importlib.util
 import io
 import json
 import math
 import re
-from pathlib import Path
 from statistics import NormalDist
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,10 +19,6 @@ from chipwire.cli import main
 from chipwire.data.errors import DomainError
 from chipwire.data.warehouse import Warehouse
 from chipwire.engine.validation import curves, sweep_luck
-
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 
 SPAN = ("--start", "2024-03-01", "--end", "2024-06-28")
 SWEEP = ("sweep", "theme-momentum", "-p", "top_k=1,2,3", "-p", "half_life=2,4,8", *SPAN)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,9 +28,6 @@ from chipwire.engine.validation.trials import tried
 from chipwire.engine.validation.walk_forward import Asked, walk_forward
 from chipwire.strategies.base import Parameter, Strategy
 
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 warehouse, written = worlds.warehouse, worlds.written
 
 LISTED = {"NVDA": 90.0, "AMD": 150.0, "0981.HK": 16.0, "688981.SS": 45.0}

@@ -1,10 +1,9 @@
 """The two engines on the same targets: the same fills, orders not filled, positions, targets and equity."""
 
 import contextlib
-import importlib.util
 from importlib import resources
-from pathlib import Path
 
+import engine_worlds as worlds
 import pytest
 from hypothesis import given as drawn
 from hypothesis import settings as hypothesis_settings
@@ -19,9 +18,6 @@ from chipwire.engine.event import run_event_driven
 from chipwire.engine.market import load_market
 from chipwire.engine.targets import DecideTargets
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, Script = worlds.warehouse, worlds.world, worlds.settings, worlds.Script
 
 rough_world, random_weights = worlds.rough_world, worlds.random_weights

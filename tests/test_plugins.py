@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import engine_worlds as worlds
 import pytest
 
 from chipwire.cli import main
@@ -15,9 +16,6 @@ from chipwire.engine import sweep
 from chipwire.strategies import plugins
 from chipwire.strategies.registry import all_strategies, make_strategy, strategy_class, strategy_names
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world = worlds.warehouse, worlds.world
 
 HEAD = "from chipwire.strategies.base import Parameter, Strategy\n"

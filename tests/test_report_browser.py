@@ -6,23 +6,18 @@ One browser serves the module. Without one the tests are skipped and say so.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import os
 import re
 import shutil
 import socket
-from pathlib import Path
 
+import engine_worlds as worlds
 import pandas as pd
 import pytest
 
 from chipwire.cli import main
 from chipwire.data.warehouse import Warehouse
-
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import csv
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import engine_worlds as worlds
 import jsonschema
 import nbformat
 import pandas as pd
@@ -21,12 +21,6 @@ from chipwire.reports.collect import collect
 from chipwire.reports.exports import FORMATS, Source, report_json, schema, write_report
 from chipwire.reports.markdown import escape, render_markdown
 from chipwire.strategies.registry import make_strategy
-
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-assert _spec is not None
-assert _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 
 HOSTILE = [
     "=HYPERLINK(\"https://a.example\")", "<script>alert(1)</script>", "a | b | c", "[x](javascript:alert(1))",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
 from pathlib import Path
 
+import engine_worlds as worlds
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,12 +27,6 @@ from chipwire.reports.rerun import BadFolder, differs, read_folder, rerun
 from chipwire.reports.run_folder import folder_name, write_folder
 from chipwire.signals.linking import Linker
 from chipwire.strategies.registry import make_strategy
-
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-assert _spec is not None
-assert _spec.loader is not None
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 
 START, END = "2024-03-04", "2024-04-12"
 GIVEN = {"slippage_bps": 5.0, "benchmarks": ("SPY",), "band": 0.01, "latency_minutes": 30.0}

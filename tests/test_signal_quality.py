@@ -1,10 +1,9 @@
 """The quality of a run's signals: an edge that was planted is found where it is, and everything is counted."""
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +18,6 @@ from chipwire.reports.exports import report_json
 from chipwire.reports.quality_returns import return_tables
 from chipwire.reports.signal_quality import Asked, signal_quality
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world = worlds.warehouse, worlds.world
 settings, Reader, Script = worlds.settings, worlds.Reader, worlds.Script
 

@@ -1,8 +1,6 @@
 """What each built-in strategy asks for, on hand-made news over real sessions."""
 
-import importlib.util
-from pathlib import Path
-
+import engine_worlds as worlds
 import pytest
 
 from chipwire.data.errors import BadParameter, UnknownName
@@ -12,9 +10,6 @@ from chipwire.strategies.event_drift import EventDrift
 from chipwire.strategies.selection import strongest
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 START, END = "2024-01-02", "2024-01-31"

@@ -1,11 +1,11 @@
 """`strategies check` finds what it is for, and passes what is sound; `strategies new` writes something sound."""
 
-import importlib.util
 import json
 import sys
 from itertools import count
 from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -17,9 +17,6 @@ from chipwire.strategies.event_drift import EventDrift
 from chipwire.strategies.fade_mania import FadeMania
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, written, settings, utc = worlds.warehouse, worlds.written, worlds.settings, worlds.utc
 
 START, END = "2024-01-02", "2024-02-09"

@@ -1,20 +1,16 @@
 """What a strategy is told between decisions, and what becomes of one that fails or never answers."""
 
 import contextlib
-import importlib.util
 import signal
 import threading
-from pathlib import Path
 
+import engine_worlds as worlds
 import pytest
 
 from chipwire.data.errors import BadTarget
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.limits import TooSlowError, time_limit
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings, utc = worlds.warehouse, worlds.world, worlds.settings, worlds.utc
 
 START, END = "2024-01-02", "2024-01-12"

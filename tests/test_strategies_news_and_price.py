@@ -1,8 +1,6 @@
 """Sanctions pair, dual listing, fade the mania and the placebo, on hand-made news over real sessions."""
 
-import importlib.util
-from pathlib import Path
-
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -11,9 +9,6 @@ from chipwire.strategies.fade_mania import FadeMania
 from chipwire.strategies.placebo import RandomPlacebo, _mix
 from chipwire.strategies.sanctions_pair import SanctionsPair
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 START, END = "2024-01-02", "2024-01-31"

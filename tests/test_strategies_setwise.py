@@ -1,8 +1,6 @@
 """The set-wise forms give, decision by decision, what decide gives."""
 
-import importlib.util
-from pathlib import Path
-
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -15,9 +13,6 @@ from chipwire.strategies.sanctions_pair import SanctionsPair
 from chipwire.strategies.targets_file import TargetsFile
 from chipwire.strategies.theme_momentum import ThemeMomentum
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, settings = worlds.warehouse, worlds.settings
 written = worlds.written
 

@@ -1,8 +1,6 @@
 """Somebody else's targets: by session and by instant, csv and parquet, and one clear line for what is wrong."""
 
-import importlib.util
-from pathlib import Path
-
+import engine_worlds as worlds
 import pandas as pd
 import pytest
 
@@ -12,9 +10,6 @@ from chipwire.engine.sweep import run_sweep
 from chipwire.engine.sweep_grid import make_grid
 from chipwire.strategies.targets_file import TargetsFile
 
-_spec = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(worlds)
 warehouse, world, settings = worlds.warehouse, worlds.world, worlds.settings
 
 START, END = "2024-01-02", "2024-01-12"

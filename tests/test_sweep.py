@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import json
-from pathlib import Path
 from typing import ClassVar
 
+import engine_worlds as worlds
 import numpy as np
 import pytest
 
@@ -21,9 +20,6 @@ from chipwire.reports.collect import metrics_of
 from chipwire.strategies.base import Parameter, Strategy
 from chipwire.strategies.limits import TooSlowError
 
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 warehouse, written = worlds.warehouse, worlds.written
 
 SPAN = {"start": "2024-03-01", "end": "2024-05-31"}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import shlex
 from dataclasses import fields
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,10 +19,6 @@ from chipwire.engine.settings import Settings
 from chipwire.reports import console
 from chipwire.reports.sweep_commands import SWEPT
 from chipwire.reports.sweep_tables import FIGURES, LESS_IS_BETTER
-
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 
 SPAN = ("--start", "2024-03-01", "--end", "2024-04-30")
 SWEEP = ("sweep", "theme-momentum", "-p", "top_k=1,2", "-p", "half_life=2:4:2", *SPAN, "--slippage-bps", "0,10")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import subprocess
 import sys
-from pathlib import Path
 
+import engine_worlds as worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,10 +23,6 @@ from chipwire.engine.view import SignalBook
 from chipwire.strategies.base import Strategy
 from chipwire.strategies.registry import strategy_class
 from chipwire.strategies.theme_momentum import ThemeMomentum
-
-_SPEC = importlib.util.spec_from_file_location("engine_worlds", Path(__file__).with_name("engine_worlds.py"))
-worlds = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worlds)
 
 SPAN = {"start": "2024-03-01", "end": "2024-04-30"}
 PLUGIN = """from chipwire.strategies.base import Parameter, Strategy
