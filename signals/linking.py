@@ -167,22 +167,8 @@ class Linker:
         """
         written = normalised(text)
         text = simplified(written)  # one character for one, so that positions are those of both
-        lowered = _lower(text)
-        spans = []
-        for last, (length, aliases) in self._automaton.iter(lowered):
-            start = last + 1 - length
-            named = [a for a in aliases if _stands_alone(text, start, last + 1, a) and _cased(text, start, last + 1, a)]
-            if named:
-                spans.append((start, last + 1, named))
-        if not spans:
-            return []
         found: list[tuple[Hit, bool]] = []
-        end = -1
-        # Longest match wins before context is asked: "Samsung Biologics" must not fall back to a shorter name.
-        for start, stop, named in sorted(spans, key=lambda span: (span[0], -span[1])):
-            if start < end:
-                continue
-            end = stop
+        for start, stop, named in self._places(text):
             for alias in named:
                 sure = _meant(text, start, stop, alias)
                 if sure is not None:
@@ -190,6 +176,29 @@ class Linker:
         # Companies keep company: a name beyond doubt speaks for a doubtful one beside it, two doubtful for each other.
         beyond_doubt = any(sure for _, sure in found) or len({hit.issuer for hit, _ in found}) > 1
         return list(dict.fromkeys(hit for hit, sure in found if sure or beyond_doubt))
+
+    def spelt(self, text: str) -> list[Hit]:
+        """Return where the text has the letters of a name, whatever they mean, from left to right."""
+        written = normalised(text)
+        places = self._places(simplified(written))
+        return [Hit(alias.issuer, written[start:end], start, end) for start, end, named in places for alias in named]
+
+    def _places(self, text: str) -> list[tuple[int, int, list[_Alias]]]:
+        """Return the places of names in a simplified text, and whose they are; the longest of those that overlap."""
+        lowered = _lower(text)
+        spans = []
+        for last, (length, aliases) in self._automaton.iter(lowered):
+            start = last + 1 - length
+            named = [a for a in aliases if _stands_alone(text, start, last + 1, a) and _cased(text, start, last + 1, a)]
+            if named:
+                spans.append((start, last + 1, named))
+        places, end = [], -1
+        # Longest match wins before context is asked: "Samsung Biologics" must not fall back to a shorter name.
+        for span in sorted(spans, key=lambda span: (span[0], -span[1])):
+            if span[0] >= end:
+                end = span[1]
+                places.append(span)
+        return places
 
     def link(self, title: str, *others: str | None) -> list[Mention]:
         """Return the issuers that an item names, most relevant first.

@@ -72,6 +72,8 @@ class Readings:
     roles : array of shape (items, roles, 3), or None
         Evidence that issuers with each of `ModelCard.roles` which the text does not name are moved down, not, or up.
         The softmax of the sum over an issuer's roles is P of each for it.
+    meant : array of shape (targets,), or None
+        P that the name of the target means the company where it stands, and not something else of that name.
     """
 
     sentiment: Floats
@@ -81,6 +83,7 @@ class Readings:
     directions: Floats | None = None
     embeddings: NDArray[np.float32] | None = None
     roles: Floats | None = None
+    meant: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class ModelCard:
         Read whenever it is loaded.
     roles : tuple of str
         Names of the second axis of `Readings.roles`; empty: it gives none.
+    least_meant : float
+        A name whose `Readings.meant` is less means something else than the company; 0: none does.
     """
 
     name: str
@@ -110,6 +115,7 @@ class ModelCard:
     files_sha256: str
     selftest: tuple[tuple[str, str, str], ...] = SELFTEST
     roles: tuple[str, ...] = ()
+    least_meant: float = 0.0
 
     def reads(self, language: str) -> bool:
         """Return whether it was trained on a language; 'und' is worth a try."""

@@ -39,6 +39,7 @@ from chipwire.signals.models import (
 
 FORMAT: Final = "chipwire-reader-2"
 OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "roles", "embedding")
+OF_TARGETS: Final = ("sentiment", "relevance", "meant")
 
 Feed = dict[str, NDArray[Any]]
 
@@ -78,7 +79,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 str(folder / part), options, providers=["CPUExecutionProvider"]
             )
-            self._check_sizes(folder)
+            self._outputs = self._told(folder)
             self._gloss = load_gloss(folder)
         except BadModel:
             raise
@@ -94,13 +95,17 @@ class OnnxModel:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._max_tokens)
 
-    def _check_sizes(self, folder: Path) -> None:
-        """Raise `BadModel` where model.json names more or fewer events or roles than the graph tells apart."""
+    def _told(self, folder: Path) -> list[str]:
+        """Return the graph's outputs, `OUTPUTS` and perhaps ``meant``.
+
+        `BadModel` where model.json names more or fewer events or roles than the graph tells apart.
+        """
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         for what, output, names in (("event", "event", self.card.events), ("role", "roles", self.card.roles)):
             if len(names) != (apart := shapes[output][1]):
                 told = f"model.json names {counted(len(names), what)}, model.onnx tells {apart} apart"
                 raise BadModel(str(folder), f"{told}; copy the folder anew")
+        return [*OUTPUTS, *("meant" for name in shapes if name == "meant")]
 
     def read(self, items: Sequence[Item]) -> Readings:
         """Read items; see `chipwire.signals.models.Model`."""
@@ -114,6 +119,7 @@ class OnnxModel:
             softmax(raw["direction"] / heat["direction"], name),
             raw["embedding"].astype(np.float32),
             (raw["roles"] / heat["roles"])[..., self._columns],
+            sigmoid(raw["meant"], name) if "meant" in raw else None,
         )
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:
@@ -131,7 +137,7 @@ class OnnxModel:
         for rows, output in zip(batches, outputs, strict=True):
             targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
             for name, values in output.items():
-                whose = targets if name in ("sentiment", "relevance") else rows
+                whose = targets if name in OF_TARGETS else rows
                 into = found.setdefault(
                     name, np.empty((firsts[-1] if whose is targets else len(items), *values.shape[1:]))
                 )
@@ -156,12 +162,12 @@ class OnnxModel:
         feed = feed_of([encodings[row] for row in rows], [items[row].targets for row in rows], int(width))
         return {
             name: np.asarray(values, dtype=np.float64)
-            for name, values in zip(OUTPUTS, self._session.run(list(OUTPUTS), feed), strict=True)
+            for name, values in zip(self._outputs, self._session.run(self._outputs, feed), strict=True)
         }
 
     def _nothing(self) -> dict[str, Floats]:
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
-        return {name: np.empty((0, *(int(size) for size in shapes[name]))) for name in OUTPUTS}
+        return {name: np.empty((0, *(int(size) for size in shapes[name]))) for name in self._outputs}
 
 
 def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]], width: int = 0) -> Feed:
@@ -225,6 +231,7 @@ def _card(described: dict[str, Any], folder: Path) -> ModelCard:
         training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
         files_sha256=files_digest(folder),
         selftest=tuple((test["headline"], test["target"], test["label"]) for test in described["selftest"]),
+        least_meant=_least_meant(described, folder),
     )
 
 
@@ -233,6 +240,13 @@ def _names(described: dict[str, Any], key: str, folder: Path) -> tuple[str, ...]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         raise BadModel(str(folder), f"model.json: {key} must be a list of different names, not {str(names)[:80]}")
     return tuple(names)
+
+
+def _least_meant(described: dict[str, Any], folder: Path) -> float:
+    least = float(described.get("least_meant", 0.0))
+    if not 0 <= least <= 0.5:
+        raise BadModel(str(folder), f"model.json: least_meant must be from 0 to 0.5, not {least}")
+    return least
 
 
 def _temperatures(described: dict[str, Any], folder: Path) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
 
-An issuer that is named is read by the model where it stands. One that is not named is read by the exposure table: the
+An issuer that is named is read by the model where it stands, unless the model says that its name means something else
+there. One that is not named is read by the exposure table: the
 event, its direction and the issuer's role. Where neither says anything the reader abstains; it makes up no neutral.
 """
 
@@ -21,6 +22,9 @@ from chipwire.signals.models import Item, Model, ReadingModel, Readings, softmax
 from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
 
 NONE = "none"
+NOT_MEANT = "the name in it means something else"
+NEWS = 0.5
+"""A name in news of this relevance is the company's, whatever the model thinks of the letters."""
 
 Three = tuple[float, float, float]
 
@@ -187,9 +191,16 @@ class Reader:
             targets = slice(at, at + named)
             sentiment, relevance = read.sentiment[targets], read.relevance[targets]
             whole = texts[number] if texts is not None else _Whole(*self._by_rules(text))
-            said.append(_Said(sentiment, relevance, whole))
+            said.append(_Said(sentiment, relevance, self._meant(read, targets), whole))
             at = targets.stop
         return said
+
+    def _meant(self, read: Readings, targets: slice) -> NDArray[np.bool_]:
+        """Return which of the targets mean the company; behind a mask nobody can tell."""
+        relevance = read.relevance[targets]
+        if read.meant is None or self.masked:
+            return np.ones(len(relevance), dtype=np.bool_)
+        return np.asarray((read.meant[targets] >= self.model.card.least_meant) | (relevance >= NEWS))
 
     def _texts(self, read: Readings, first: NDArray[np.int64], counts: NDArray[np.int64]) -> list[_Whole] | None:
         """Return what the model says of texts as wholes, the mean where one is read several times; None: nothing."""
@@ -226,13 +237,19 @@ class Reader:
 
     def _told(self, asked: _Asked, said: _Said) -> HeadlineReading:
         whole = said.whole
+        meant = [
+            (number, issuer) for number, issuer in enumerate(asked.named)
+            if said.meant[number] or not asked.spelt(issuer)
+        ]  # fmt: skip
+        if len(meant) < len(asked.named) and not meant and not self.rules.speaks_of_chips(asked.text):
+            return self._refused(asked, NOT_MEANT)
         event = max(whole.events, key=lambda name: (whole.events[name], name))
         targets = [
             TargetReading(
                 issuer, "direct", _three(said.sentiment[number].tolist()), float(said.relevance[number]),
                 asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
             )
-            for number, issuer in enumerate(asked.named)
+            for number, issuer in meant
         ]  # fmt: skip
         against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
@@ -262,8 +279,12 @@ class _Asked:
             issuer: tuple((hit.start, hit.end) for hit in hits if hit.issuer == issuer) for issuer in self.named
         }
 
+    def spelt(self, issuer: str) -> bool:
+        """Whether the title itself has a name of the issuer."""
+        return issuer in self._matched
+
     def where(self, issuer: str) -> str:
-        return f"named as '{self._matched[issuer]}'" if issuer in self._matched else "named in the text below the title"
+        return f"named as '{self._matched[issuer]}'" if self.spelt(issuer) else "named in the text below the title"
 
     def item(self) -> Item:
         return Item(self.text, self.language, tuple(self._spans.values()))
@@ -292,6 +313,7 @@ class _Whole:
 class _Said:
     sentiment: NDArray[np.float64]
     relevance: NDArray[np.float64]
+    meant: NDArray[np.bool_]
     whole: _Whole
 
 

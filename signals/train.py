@@ -32,9 +32,10 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text, glossed
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
+from chipwire.signals.train_meant import fit_meant
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
-from chipwire.signals.train_start import GRAPH, check_told, digest_of, go_on, mean_of
+from chipwire.signals.train_start import GRAPH, LAST, check_told, digest_of, go_on, mean_of
 from chipwire.signals.train_temperature import temperatures
 from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
@@ -63,6 +64,12 @@ SECOND_SEEDS: Final = (5, 6)
 
 OWN_CUTOFF: Final = "2026-11-23"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
+
+NAMED: Final = 20_000
+"""How many of our headlines that name a company teach what a name that means it looks like."""
+
+LEAST_MEANT: Final = 0.05
+"""`chipwire.signals.models.ModelCard.least_meant` of what is trained here."""
 
 SELFTEST: Final = (
     ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
@@ -121,9 +128,13 @@ def train(
 
 
 def export(
-    network: Any, base: Path, data: Data, gloss: Gloss, gloss_file: Path, out: Path, facts: dict[str, Any]
-) -> None:
+    network: Any, base: Path, data: Data, gloss: Gloss, gloss_file: Path, out: Path, facts: dict[str, Any],
+    *, public_only: bool = False,
+) -> None:  # fmt: skip
     """Write the folder of a trained network: graph, tokenizer, glossary, description with temperatures.
+
+    What names mean (`chipwire.signals.train_meant`) is learnt here, when all other weights are settled, but not from
+    public labels alone.
 
     Raises
     ------
@@ -135,7 +146,14 @@ def export(
     tokenizer = load_tokenizer(base)
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
-    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    if not public_only:
+        named = [text for text in data.ours if text.targets and text.event is not None]
+        places = named[:: max(1, len(named) // NAMED)] + data.mentions
+        fit_meant(network, tokenizer, [glossed(text, gloss) for text in places])
+    weights = {
+        name: tensor.detach().numpy() for name, tensor in network.state_dict().items()
+        if not (public_only and name.startswith(LAST))
+    }  # fmt: skip
     ranges = activation_ranges(network, _feeds(tokenizer, [glossed(text, gloss) for text in calibration]))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
@@ -173,6 +191,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
         "events": list(EVENTS),
         "roles": list(ROLES),
         "max_tokens": MAX_TOKENS,
+        "least_meant": 0.0 if recipe.public_only else LEAST_MEANT,
         "base": BASE,
         "training_cutoff": max([*cutoffs, *([] if recipe.public_only else [OWN_CUTOFF])]),
         "public_data": [dict(item) for item in PUBLIC],
@@ -240,7 +259,7 @@ def build(
         "start": begun,
         "committee": [digest_of(model) for model in committee],
     }
-    export(network, base, data, gloss, gloss_file, out, facts)
+    export(network, base, data, gloss, gloss_file, out, facts, public_only=recipe.public_only)
     return facts
 
 

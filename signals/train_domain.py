@@ -74,6 +74,8 @@ class Target:
         Probabilities of `LABELS` by networks that were not trained on the text (`chipwire.signals.train_second`).
     said : tuple of four floats, or None
         Probabilities of `LABELS`, and of relevance, by a committee (`chipwire.signals.train_committee`).
+    meant : float or None
+        1 when the name means the company where it stands, 0 when something else, None when that is not labelled.
     """
 
     issuer: str
@@ -82,6 +84,7 @@ class Target:
     relevance: float | None
     second: tuple[float, float, float] | None = None
     said: tuple[float, float, float, float] | None = None
+    meant: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +278,9 @@ def masked(text: Text, number: int) -> Text:
     """Return the text for one of its targets alone, its names masked."""
     target = text.targets[number]
     words, spans = mask_names(text.text, target.spans, text.others)
-    return replace(text, text=words, targets=(replace(target, spans=spans),), others=(), wording=text.original)
+    return replace(
+        text, text=words, targets=(replace(target, spans=spans, meant=None),), others=(), wording=text.original
+    )
 
 
 def glossed(text: Text, gloss: Gloss) -> Text:

@@ -2,7 +2,7 @@
 
 An encoder's hidden states are averaged over the whole text and over each target's mentions. The text's vector gives
 themes, event, direction, what becomes of each role of the universe, and the embedding for novelty; a target's vector
-beside it gives sentiment and relevance.
+beside it gives sentiment and relevance, and whether its name means the company there at all.
 Entity pooling after R. Sinha et al., "SEntFiN 1.0", JASIST 73 (2022), and L. Baldini Soares et al., "Matching the
 Blanks", ACL 2019.
 """
@@ -24,6 +24,8 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 MAX_TOKENS: Final = 96
 EMBEDDING: Final = 128
+MEANT: Final = 64
+"""Hidden units of the head that says whether a name means the company."""
 
 UNIVERSE: Final = load_universe().issuers
 ISSUERS: Final = tuple(sorted(UNIVERSE))
@@ -46,6 +48,12 @@ SAID_THEMES: Final = 0.0
 
 THEMES_WEIGHT: Final = 6.0
 """Weight of the loss of the themes, a mean over them, beside 1 of the event's."""
+
+FEW: Final = 8.0
+"""Where a batch has less of a thing than this, it counts by so much less."""
+
+MOVED_WEIGHT: Final = 2.0
+"""The same of the issuers that are not named."""
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -79,13 +87,15 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             told = len(THEMES) + len(EVENTS) + len(DIRECTIONS) + len(ROLES) * len(LABELS)
             self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, told))
             self.mention = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, len(LABELS) + 1))
+            self.meant = nn.Sequential(nn.Linear(2 * size, MEANT), nn.GELU(), nn.Linear(MEANT, 1))
 
         def forward(self, input_ids: Any, attention_mask: Any, mention_row: Any, mention_weights: Any) -> Any:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
             text = (hidden * weight).sum(1) / weight.sum(1)
             looked = (hidden[mention_row] * mention_weights.unsqueeze(-1).to(hidden.dtype)).sum(1)
-            seen = self.mention(self.drop(torch.cat([looked, text[mention_row]], dim=1)))
+            place = torch.cat([looked, text[mention_row]], dim=1)
+            seen = self.mention(self.drop(place))
             told = self.event(self.drop(text))
             themes, event, direction, roles = told.split(
                 (len(THEMES), len(EVENTS), len(DIRECTIONS), len(ROLES) * len(LABELS)), dim=1
@@ -93,6 +103,7 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             return (
                 seen[:, : len(LABELS)], seen[:, len(LABELS)], themes, event, direction,
                 roles.unflatten(1, (len(ROLES), len(LABELS))), nn.functional.normalize(self.embed(text).float(), dim=1),
+                self.meant(place)[:, 0],
             )  # fmt: skip
 
     return Reader()
@@ -102,12 +113,14 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
 class Wanted:
     """What a batch should give, as probabilities; NaN where nothing is known.
 
+    `meant` has the shape (targets,).
     `moved` has the shape (texts, issuers, labels), and `certain`, (texts, issuers), is how much each counts; `teacher`
     and `taught` are the wanted embeddings and the texts that have one.
     """
 
     sentiment: Any
     relevance: Any
+    meant: Any
     themes: Any
     event: Any
     direction: Any
@@ -127,17 +140,18 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
     parts = (
         [both(_label_shares(target), target.said and target.said[:-1]) for target in targets],
         [both(_one(target.relevance), target.said and target.said[-1:]) for target in targets],
+        [both(_one(target.meant), None) for target in targets],
         [both(text.themes, text.said and text.said.themes, SAID_THEMES) for text in texts],
         [both(_place(text.event, len(EVENTS)), text.said and text.said.event) for text in texts],
         [both(_place(text.direction, len(DIRECTIONS)), text.said and text.said.direction) for text in texts],
     )
-    widths = (len(LABELS), 1, len(THEMES), len(EVENTS), len(DIRECTIONS))
-    sentiment, relevance, themes, event, direction = (
+    widths = (len(LABELS), 1, 1, len(THEMES), len(EVENTS), len(DIRECTIONS))
+    sentiment, relevance, meant, themes, event, direction = (
         _tensor(part, width) for part, width in zip(parts, widths, strict=True)
     )
     moved, certain = (torch.from_numpy(each) for each in moved_of(texts))
     return Wanted(
-        sentiment, relevance[:, 0], themes, event, direction, moved, certain, torch.from_numpy(vectors),
+        sentiment, relevance[:, 0], meant[:, 0], themes, event, direction, moved, certain, torch.from_numpy(vectors),
         torch.tensor(taught, dtype=torch.int64),
     )  # fmt: skip
 
@@ -219,7 +233,7 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
     import torch
 
     ce, bce = torch.nn.functional.cross_entropy, torch.nn.functional.binary_cross_entropy_with_logits
-    sentiment, relevance, themes, event, direction, roles, embedding = (output.float() for output in outputs)
+    sentiment, relevance, themes, event, direction, roles, embedding, meant = (output.float() for output in outputs)
     loss = 0.0 * embedding.sum()
     for found, asked, weight, by, smooth in (
         (sentiment, wanted.sentiment, 1.0, ce, {"label_smoothing": 0.03}),
@@ -231,11 +245,15 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
         known = ~asked.isnan()[:, 0]
         if known.any():
             loss = loss + weight * by(found[: len(asked)][known], asked[known], **smooth)
+    told = ~wanted.meant.isnan()
+    if told.any():
+        each = bce(meant[: len(told)][told], wanted.meant[told], reduction="sum")
+        loss = loss + each / told.sum().clamp(min=FEW)
     if (wanted.certain > 0).any():
         held = torch.tensor(HELD, dtype=roles.dtype)
         issuers = torch.einsum("ir,brl->bil", held, roles[: len(wanted.certain)])
         each = ce(issuers.flatten(0, 1), wanted.moved.flatten(0, 1), reduction="none")
-        loss = loss + (each * wanted.certain.flatten()).sum() / wanted.certain.sum().clamp(min=8.0)
+        loss = loss + MOVED_WEIGHT * (each * wanted.certain.flatten()).sum() / wanted.certain.sum().clamp(min=FEW)
     if len(wanted.taught) > 1:
         own = embedding[wanted.taught]
         loss = loss + 4.0 * ((own @ own.T - wanted.teacher @ wanted.teacher.T) ** 2).mean()

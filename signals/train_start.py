@@ -24,6 +24,8 @@ from chipwire.signals.train_export import HEADS
 from chipwire.signals.train_network import ROLES
 
 GRAPH: Final = "model.onnx"
+LAST: Final = "meant."
+"""Names of the weights of the head that older models do not have begin so."""
 WHOLE: Final = "give OUT.safetensors of an earlier training, or the folder of a model that chipwire trained"
 
 Floats = NDArray[np.float32]
@@ -31,6 +33,9 @@ Floats = NDArray[np.float32]
 
 def go_on(network: Any, start: Path) -> None:
     """Give a network the weights of an earlier training (``OUT.safetensors``) or of a model's folder.
+
+    Its last head stays as it is where they have none: it is learnt anew after each training
+    (`chipwire.signals.train_meant`).
 
     Raises
     ------
@@ -41,14 +46,15 @@ def go_on(network: Any, start: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    fresh = network.state_dict()
     try:
         if start.is_dir():
             check_told(start)
-            fresh = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-            found = {name: torch.from_numpy(value) for name, value in graph_weights(start / GRAPH, fresh).items()}
+            held = graph_weights(start / GRAPH, {name: tensor.numpy() for name, tensor in fresh.items()})
+            found = {name: torch.from_numpy(value) for name, value in held.items()}
         else:
             found = load_file(str(start))
-        network.load_state_dict(found)
+        network.load_state_dict({name: value for name, value in fresh.items() if name.startswith(LAST)} | found)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(":")
         raise ChipwireError(f"{start} holds no weights of this network ({reason}); {WHOLE}") from error
@@ -94,7 +100,7 @@ def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]
         Its file.
     fresh : mapping of str to float32 array
         Weights of a new network: they say names and shapes, and stay where a graph has none (the positions beyond its
-        longest text, the token type that is not used).
+        longest text, the token type that is not used, the last head).
 
     Raises
     ------
@@ -108,7 +114,8 @@ def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]
     if beyond := sorted(name for name in held if name.startswith("encoder.") and name.rpartition(".")[0] not in layers):
         raise ChipwireError(f"{graph} is of another network: it has {beyond[0]}; {WHOLE}")
     try:
-        found = {name: _weight(name, held, value) for name, value in fresh.items()}
+        lacks = {name for name in fresh if name.startswith(LAST) and f"{LAST}0.int8" not in held}
+        found = {name: value if name in lacks else _weight(name, held, value) for name, value in fresh.items()}
     except (IndexError, KeyError, ValueError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
         raise ChipwireError(f"{graph} is of another network ({what}); {WHOLE}") from error

@@ -26,6 +26,7 @@ from chipwire.signals.train_domain import (
 from chipwire.signals.train_frames import Frame, Grower, load_frames
 from chipwire.signals.train_headlines import NEWEST, load_headlines, load_markets
 from chipwire.signals.train_loop import Recipe
+from chipwire.signals.train_mentions import held_lookalikes, load_lookalikes, load_mentions
 
 LANGUAGES: Final = ("en", "zh")
 
@@ -42,6 +43,8 @@ class Data:
         Further such headlines, of `train_headlines.NEWEST`.
     markets : list of Text
         Market headlines of our own, without themes and events; for training only.
+    mentions : list of Text
+        Headlines in which a name means a company or something else, without signs; for training only.
     """
 
     own: Mapping[str, list[Text]]
@@ -49,6 +52,7 @@ class Data:
     headlines: list[Text]
     newest: list[Text]
     markets: list[Text]
+    mentions: list[Text]
     frames: list[Frame]
     counts: dict[str, int]
 
@@ -60,7 +64,7 @@ class Data:
     @property
     def ours(self) -> list[Text]:
         """All texts of our own that are trained on, but the grown ones."""
-        return [*self.own["train"], *self.headlines, *self.newest, *self.markets]
+        return [*self.own["train"], *self.headlines, *self.newest, *self.markets, *self.mentions]
 
 
 def gather(folder: Path) -> Data:
@@ -92,7 +96,11 @@ def gather(folder: Path) -> Data:
     markets = drop_near(written, [*_held(own), *_held(public)])
     counts["market headlines"] = len(written)
     counts["dropped: market headlines near a validation or test wording"] = len(written) - len(markets)
-    return Data(own, public, older, newest, markets, frames, counts)
+    places = [*load_mentions(), *load_lookalikes()]
+    mentions = drop_near(places, [*_held(own), *held_lookalikes()])
+    counts["names that mean a company or not"] = len(places)
+    counts["dropped: names in wordings near to held-out ones"] = len(places) - len(mentions)
+    return Data(own, public, older, newest, markets, mentions, frames, counts)
 
 
 def _held(texts: Mapping[str, list[Text]]) -> list[Text]:
@@ -102,8 +110,8 @@ def _held(texts: Mapping[str, list[Text]]) -> list[Text]:
 def hear(data: Data, committee: Sequence[Voice]) -> Data:
     """Return the data with what the models of a committee say of the texts that earlier models have read.
 
-    Of the newest headlines and the market headlines the labels alone speak: what they are there to teach, the committee
-    does not know.
+    Of the newest headlines, the market headlines and the mentions the labels alone speak: what they are there to teach,
+    the committee does not know.
     """
     own, public = ({**part, "train": heard(part["train"], committee)} for part in (data.own, data.public))
     return replace(data, own=own, public=public, headlines=heard(data.headlines, committee))
@@ -128,7 +136,7 @@ def epoch_texts(
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        whole += data.own["train"] * recipe.own_repeats + data.newest * recipe.newest_repeats
+        whole += data.own["train"] * recipe.own_repeats + data.newest * recipe.newest_repeats + data.mentions
         whole += data.markets * recipe.public_repeats + drop_near(grown, data.held)
     if recipe.known_share < 1:
         drawn = [text for text in drawn if rng.random() < recipe.known_share]

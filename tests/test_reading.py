@@ -120,6 +120,42 @@ def test_who_is_named_is_read_where_named_and_who_is_not_by_the_table(reader: Re
     )
 
 
+def unsure(exposures: ExposureTable, relevance: float, **more) -> Reader:
+    """Return a reader whose model takes what stands at the beginning of a text for no company."""
+    model = FakeModel()
+    model.card = replace(model.card, least_meant=0.25)
+    read = model.read
+
+    def doubting(items: Sequence[Item]) -> Readings:
+        firsts = [min(spans, default=(1, 1))[0] for item in items for spans in item.targets]
+        meant = np.array([0.25 * (first > 0) for first in firsts])
+        return replace(read(items), relevance=np.full(len(firsts), relevance), meant=meant)
+
+    model.read = doubting
+    return Reader(model, load_universe(), exposures=exposures, **more)
+
+
+def test_a_name_that_means_something_else_is_not_the_companys(exposures: ExposureTable) -> None:
+    reader = unsure(exposures, 0.375)
+    assert [target.issuer for target in one(reader, "Intel of three pies: Intel and AMD deny it").targets] == ["AMD"]
+    found = one(reader, "Intel of three pies")
+    assert (found.abstained, found.targets) == ("the name in it means something else", ())
+    # Such a title may be about chips all the same, and move who is then not named.
+    found = one(reader, "Nvidia of the alley: a ban on H20 sales")
+    assert {target.issuer for target in found.targets} == {"CAMBRICON", "NVIDIA", "AMD"}
+    assert {target.via for target in found.targets} == {"exposure"}
+
+
+def test_a_name_in_news_is_the_companys_and_so_is_one_behind_a_mask_or_below_the_title(
+    exposures: ExposureTable,
+) -> None:
+    title = "Intel of three pies"
+    for reader in (unsure(exposures, 0.5), unsure(exposures, 0.375, masked=True)):
+        assert [target.issuer for target in one(reader, title).targets] == ["INTEL"]
+    found = one(unsure(exposures, 0.375), title, also=("AMD",))
+    assert [target.issuer for target in found.targets] == ["AMD"]
+
+
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:
     text = "Intel sues AMD; Intel wants damages"
     one(reader, text)

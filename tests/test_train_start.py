@@ -23,7 +23,7 @@ from chipwire.signals.train import build_mean
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
 from chipwire.signals.train_export import HEADS, WEIGHT_LIMIT, smoothing, write_graph
-from chipwire.signals.train_network import EMBEDDING, MAX_TOKENS, ROLES
+from chipwire.signals.train_network import EMBEDDING, MAX_TOKENS, MEANT, ROLES
 from chipwire.signals.train_start import digest_of, go_on, graph_weights, mean_of
 
 onnx = pytest.importorskip("onnx", reason="the extra [train] or [test] is not installed")
@@ -47,6 +47,7 @@ def shapes(width: int, layers: int, words: int, places: int) -> dict[str, tuple[
     linear = {
         "embed": (EMBEDDING, width), "event.0": (width, width), "event.2": (told, width),
         "mention.0": (width, 2 * width), "mention.2": (len(LABELS) + 1, width),
+        "meant.0": (MEANT, 2 * width), "meant.2": (1, MEANT),
     }  # fmt: skip
     norms = [f"{first}.LayerNorm"]
     for layer in range(layers):
@@ -211,6 +212,23 @@ def test_a_network_gets_the_weights_of_a_folder_or_of_a_file(tmp_path: Path, no_
     no_torch["earlier.safetensors"] = drawn(3, **SIZE)
     go_on(network, Path("earlier.safetensors"))
     np.testing.assert_array_equal(network.weights["event.0.weight"], drawn(3, **SIZE)["event.0.weight"])
+
+
+def test_the_last_head_stays_as_it_is_where_older_weights_have_none(
+    tmp_path: Path, no_torch: dict[str, Weights]
+) -> None:
+    older = {name: value for name, value in drawn(1, **SIZE).items() if not name.startswith("meant.")}
+    no_torch["older.safetensors"] = older
+    for start in (model_folder(tmp_path, older), Path("older.safetensors")):
+        network = Network(drawn(2, **SIZE))
+        go_on(network, start)
+        np.testing.assert_array_equal(network.weights["event.0.bias"], older["event.0.bias"])
+        kept = network.weights["meant.2.weight"]
+        np.testing.assert_array_equal(getattr(kept, "value", kept), drawn(2, **SIZE)["meant.2.weight"])
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    assert "meant" not in {output.name for output in graph.output}  # and such a graph does not say what names mean
+    model_folder(tmp_path, drawn(1, **SIZE))
+    assert "meant" in {output.name for output in onnx.load(str(tmp_path / "model.onnx")).graph.output}
 
 
 def test_the_mean_of_trainings_is_that_of_each_weight(tmp_path: Path, no_torch: dict[str, Weights]) -> None:

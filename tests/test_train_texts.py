@@ -32,7 +32,7 @@ class Nothing:
         return []
 
 
-KINDS = {"own": 10, "headlines": 400, "newest": 20, "markets": 30, "public": 40}
+KINDS = {"own": 10, "headlines": 400, "newest": 20, "markets": 30, "mentions": 50, "public": 40}
 
 
 def made() -> Data:
@@ -40,7 +40,7 @@ def made() -> Data:
     of = {kind: [text(f"Acme {kind} {number}") for number in range(count)] for kind, count in KINDS.items()}
     held: dict[str, list[Text]] = {"validation": [], "test": []}
     own, public = ({"train": of[kind], **held} for kind in ("own", "public"))
-    return Data(own, public, of["headlines"], of["newest"], of["markets"], [], {})
+    return Data(own, public, of["headlines"], of["newest"], of["markets"], of["mentions"], [], {})
 
 
 def read(recipe: Recipe) -> Counter[str]:
@@ -81,14 +81,16 @@ def test_of_what_is_new_to_it_a_committee_is_not_asked() -> None:
     data = hear(made(), [Voice()])
     for asked in (data.own["train"], data.public["train"], data.headlines):
         assert all(one.said is not None and one.targets[0].said is not None for one in asked)
-    assert all(one.said is None and one.targets[0].said is None for one in (*data.newest, *data.markets))
+    assert all(
+        one.said is None and one.targets[0].said is None for one in (*data.newest, *data.markets, *data.mentions)
+    )
 
 
 def test_what_is_varied_for_a_committee_is_not_new_to_it() -> None:
     found = varied(made(), 200, [Voice()], np.random.default_rng(2))
     words = {word for one in found for word in one.text.split()}
     assert {"own", "headlines", "public"} <= words
-    assert not {"newest", "markets"} & words
+    assert not {"newest", "markets", "mentions"} & words
 
 
 def test_a_training_on_public_labels_reads_nothing_of_ours() -> None:
