@@ -110,6 +110,8 @@ def score(app: App, model: str | None, masked: bool) -> None:
         f"{done.model_name}{names} ({done.model_id}); {done.already:,} were already"
     )
     app.say(f"{counted(done.direct, 'score')} of named issuers, {done.exposure:,} of issuers moved though not named")
+    if done.unmeant:
+        app.say(f"{counted(done.unmeant, 'linked name')} without a score: the model says something else is meant")
     for reason, count in sorted(done.abstained.items()):
         app.say(f"{counted(count, 'headline')} without a score: {reason}")
 

@@ -73,7 +73,8 @@ class Readings:
         Evidence that issuers with each of `ModelCard.roles` which the text does not name are moved down, not, or up.
         The softmax of the sum over an issuer's roles is P of each for it.
     meant : array of shape (targets,), or None
-        P that the name of the target means the company where it stands, and not something else of that name.
+        How sure it is that the name of the target means the company where it stands, from 0 to 1: P if half of all
+        such names meant something else. 1 where the name stands beyond what the model reads.
     """
 
     sentiment: Floats

@@ -39,7 +39,11 @@ from chipwire.signals.models import (
 
 FORMAT: Final = "chipwire-reader-2"
 OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "roles", "embedding")
-OF_TARGETS: Final = ("sentiment", "relevance", "meant")
+MEANT: Final = "meant"
+"""One more, which older graphs do not have."""
+OF_TARGETS: Final = ("sentiment", "relevance", MEANT)
+BEYOND: Final = 20.0
+"""The logit of `MEANT` of a name beyond the cut, of which the graph sees nothing: it is meant."""
 
 Feed = dict[str, NDArray[Any]]
 
@@ -79,7 +83,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 str(folder / part), options, providers=["CPUExecutionProvider"]
             )
-            self._outputs = self._told(folder)
+            self._outputs = self._checked_outputs(folder)
             self._gloss = load_gloss(folder)
         except BadModel:
             raise
@@ -95,17 +99,16 @@ class OnnxModel:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._max_tokens)
 
-    def _told(self, folder: Path) -> list[str]:
-        """Return the graph's outputs, `OUTPUTS` and perhaps ``meant``.
-
-        `BadModel` where model.json names more or fewer events or roles than the graph tells apart.
-        """
+    def _checked_outputs(self, folder: Path) -> list[str]:
+        """Return the graph's outputs, `OUTPUTS` and perhaps `MEANT`; `BadModel` where model.json speaks of others."""
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         for what, output, names in (("event", "event", self.card.events), ("role", "roles", self.card.roles)):
             if len(names) != (apart := shapes[output][1]):
                 told = f"model.json names {counted(len(names), what)}, model.onnx tells {apart} apart"
                 raise BadModel(str(folder), f"{told}; copy the folder anew")
-        return [*OUTPUTS, *("meant" for name in shapes if name == "meant")]
+        if self.card.least_meant and MEANT not in shapes:
+            raise BadModel(str(folder), "model.json has least_meant, model.onnx says of no name what it means")
+        return [*OUTPUTS, *([MEANT] if MEANT in shapes else [])]
 
     def read(self, items: Sequence[Item]) -> Readings:
         """Read items; see `chipwire.signals.models.Model`."""
@@ -119,7 +122,7 @@ class OnnxModel:
             softmax(raw["direction"] / heat["direction"], name),
             raw["embedding"].astype(np.float32),
             (raw["roles"] / heat["roles"])[..., self._columns],
-            sigmoid(raw["meant"], name) if "meant" in raw else None,
+            sigmoid(raw[MEANT], name) if MEANT in raw else None,
         )
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:
@@ -160,10 +163,14 @@ class OnnxModel:
         self, rows: NDArray[np.int64], encodings: Sequence[Any], items: Sequence[Item], width: int
     ) -> dict[str, Floats]:
         feed = feed_of([encodings[row] for row in rows], [items[row].targets for row in rows], int(width))
-        return {
+        found = {
             name: np.asarray(values, dtype=np.float64)
             for name, values in zip(self._outputs, self._session.run(self._outputs, feed), strict=True)
         }
+        if MEANT in found:
+            seen = [_touched(encodings[row], spans).any() for row in rows for spans in items[row].targets]
+            found[MEANT][: len(seen)][~np.array(seen, dtype=np.bool_)] = BEYOND
+        return found
 
     def _nothing(self) -> dict[str, Floats]:
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
@@ -208,13 +215,18 @@ def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]
 def _weights(encoding: Any, wanted: Sequence[Span], width: int) -> NDArray[np.float32]:
     """Return equal weights over the tokens that touch a span; over all when none does (named beyond the cut)."""
     chosen = np.zeros(width, dtype=np.float32)
-    if wanted:
-        for token, (start, end) in enumerate(encoding.offsets):
-            if end > start and any(start < stop and begin < end for begin, stop in wanted):
-                chosen[token] = 1
-    if not chosen.any():
-        chosen[: len(encoding.ids)] = 1
+    touched = _touched(encoding, wanted)
+    chosen[: len(touched)] = touched if touched.any() else 1
     return np.asarray(chosen / chosen.sum(), dtype=np.float32)
+
+
+def _touched(encoding: Any, wanted: Sequence[Span]) -> NDArray[np.bool_]:
+    """Return which tokens touch a span, shape (tokens,)."""
+    places = encoding.offsets if wanted else [(0, 0)] * len(encoding.ids)
+    return np.array(
+        [end > start and any(start < stop and begin < end for begin, stop in wanted) for start, end in places],
+        dtype=np.bool_,
+    )
 
 
 def _card(described: dict[str, Any], folder: Path) -> ModelCard:

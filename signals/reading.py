@@ -1,14 +1,14 @@
 """What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
 
 An issuer that is named is read by the model where it stands, unless the model says that its name means something else
-there. One that is not named is read by the exposure table: the
-event, its direction and the issuer's role. Where neither says anything the reader abstains; it makes up no neutral.
+there. One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where
+neither says anything the reader abstains; it makes up no neutral.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -22,6 +22,7 @@ from chipwire.signals.models import Item, Model, ReadingModel, Readings, softmax
 from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
 
 NONE = "none"
+MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
 NEWS = 0.5
 """A name in news of this relevance is the company's, whatever the model thinks of the letters."""
@@ -84,13 +85,15 @@ class HeadlineReading:
     abstained : str or None
         Why it was not read, or why what was read moves nobody; None when there are targets.
     themes : mapping of str to float
-        P of each theme; empty when it was not read.
+        P of each theme; empty when it was not read, or only found to name nobody.
     event : str or None
         The likeliest event, None when it is none of them; `p_event` its probability.
     directions : tuple of three floats
         P of `chipwire.signals.models.DIRECTIONS`: against, none, for.
     embedding : float32 array, or None
         For novelty.
+    unmeant : tuple of str
+        Issuers whose name stands in the title and means something else.
     """
 
     title: str
@@ -102,6 +105,7 @@ class HeadlineReading:
     directions: Three
     targets: tuple[TargetReading, ...]
     embedding: NDArray[np.float32] | None = None
+    unmeant: tuple[str, ...] = ()
 
 
 class Reader:
@@ -142,7 +146,10 @@ class Reader:
     @property
     def id(self) -> str:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
-        return ReadingModel(self.model, self.rules.id, self.exposures.id, self.linker_id, masked=self.masked).id
+        parts = [self.rules.id, self.exposures.id, self.linker_id]
+        if self.model.card.least_meant:
+            parts.append(str(NEWS))
+        return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
         """Read titles; the model sees each text once, however many days it is read for."""
@@ -237,19 +244,20 @@ class Reader:
 
     def _told(self, asked: _Asked, said: _Said) -> HeadlineReading:
         whole = said.whole
-        meant = [
-            (number, issuer) for number, issuer in enumerate(asked.named)
-            if said.meant[number] or not asked.spelt(issuer)
-        ]  # fmt: skip
-        if len(meant) < len(asked.named) and not meant and not self.rules.speaks_of_chips(asked.text):
-            return self._refused(asked, NOT_MEANT)
+        meant = {
+            issuer: number for number, issuer in enumerate(asked.named)
+            if said.meant[number] or not asked.in_title(issuer)
+        }  # fmt: skip
+        unmeant = tuple(issuer for issuer in asked.named if issuer not in meant)
+        if unmeant and not meant and not self.rules.speaks_of_chips(asked.text):
+            return replace(self._refused(asked, NOT_MEANT), unmeant=unmeant)
         event = max(whole.events, key=lambda name: (whole.events[name], name))
         targets = [
             TargetReading(
                 issuer, "direct", _three(said.sentiment[number].tolist()), float(said.relevance[number]),
                 asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
             )
-            for number, issuer in meant
+            for issuer, number in meant.items()
         ]  # fmt: skip
         against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
@@ -257,10 +265,10 @@ class Reader:
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]
+        nobody = NOT_MEANT if unmeant and not meant else MOVES_NOBODY
         return HeadlineReading(
-            asked.title, asked.language, None if targets else "names no issuer, and its event moves none of them",
-            whole.themes, None if event == NONE else event, whole.events[event], whole.directions, tuple(targets),
-            whole.embedding,
+            asked.title, asked.language, None if targets else nobody, whole.themes, None if event == NONE else event,
+            whole.events[event], whole.directions, tuple(targets), whole.embedding, unmeant,
         )  # fmt: skip
 
 
@@ -279,12 +287,12 @@ class _Asked:
             issuer: tuple((hit.start, hit.end) for hit in hits if hit.issuer == issuer) for issuer in self.named
         }
 
-    def spelt(self, issuer: str) -> bool:
+    def in_title(self, issuer: str) -> bool:
         """Whether the title itself has a name of the issuer."""
         return issuer in self._matched
 
     def where(self, issuer: str) -> str:
-        return f"named as '{self._matched[issuer]}'" if self.spelt(issuer) else "named in the text below the title"
+        return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"
 
     def item(self) -> Item:
         return Item(self.text, self.language, tuple(self._spans.values()))

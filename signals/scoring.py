@@ -59,6 +59,8 @@ class ScoreSummary:
         Headlines looked at now that gave no score, by reason.
     already : int
         Headlines that this model had looked at before.
+    unmeant : int
+        Linked names of which it says that they mean something else; they have no score.
     """
 
     model_id: str
@@ -69,6 +71,7 @@ class ScoreSummary:
     exposure: int
     abstained: dict[str, int]
     already: int
+    unmeant: int
 
 
 def link_headlines(warehouse: Warehouse, universe: Universe, on_progress: Progress | None = None) -> LinkSummary:
@@ -128,7 +131,7 @@ def score_headlines(warehouse: Warehouse, reader: Reader, on_progress: Progress 
     _be_last(warehouse, reader.id)
     return ScoreSummary(
         reader.id, reader.model.card.name, total, work.texts, work.scored["direct"], work.scored["exposure"],
-        dict(work.abstained), int(headlines) - total,
+        dict(work.abstained), int(headlines) - total, work.unmeant,
     )  # fmt: skip
 
 
@@ -192,6 +195,7 @@ class _Work:
         self.texts = 0
         self.scored = Counter[str]()
         self.abstained = Counter[str]()
+        self.unmeant = 0
         self._warehouse = warehouse
         self._reader = reader
         self._model_id = reader.id
@@ -224,6 +228,7 @@ class _Work:
             self.texts += len(batch)
             for _, _, reading in both:
                 self.scored.update(target.via for target in reading.targets)
+                self.unmeant += len(reading.unmeant)
                 if reading.abstained:
                     self.abstained[reading.abstained] += 1
             self._advance(len(both))

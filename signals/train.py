@@ -59,6 +59,9 @@ KNOWN_SHARE: Final = 0.5
 KEPT_SHARE: Final = 0.5
 """`Recipe.kept_share` of such a training."""
 
+THREADS: Final = 2
+"""Of torch: with more, sums are added in another order."""
+
 SECOND_SEEDS: Final = (5, 6)
 """Seeds of the networks that give a second opinion on the public labels."""
 
@@ -66,7 +69,7 @@ OWN_CUTOFF: Final = "2026-11-23"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
 
 NAMED: Final = 20_000
-"""How many of our headlines that name a company teach what a name that means it looks like."""
+"""So many at least of our headlines that name a company teach what a name that means it looks like."""
 
 LEAST_MEANT: Final = 0.05
 """`chipwire.signals.models.ModelCard.least_meant` of what is trained here."""
@@ -141,8 +144,10 @@ def export(
     ChipwireError
         The exported model misreads one of `SELFTEST`.
     """
+    import torch
     from safetensors.torch import save_file
 
+    torch.set_num_threads(THREADS)
     tokenizer = load_tokenizer(base)
     calibration = (data.own["train"] + data.public["train"])[:: max(1, len(data.own["train"]) // 512)]
     config = network.encoder.config.to_dict()
@@ -245,7 +250,7 @@ def build(
     """Train the model from data, taught by a committee if there is one, and write its folder; return its facts."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     gloss = _glossary(gloss_file)
     voices = check_committee(committee, recipe)
     if start:
@@ -299,7 +304,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--mean", type=Path, nargs="+", default=[], metavar="WEIGHTS",
-        help="train nothing: write the model with the mean of these OUT.safetensors, trainings on from one start",
+        help="train nothing but what names mean: write the model with the mean of these OUT.safetensors, trainings on "
+        "from one start",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"passes (default {Recipe.epochs})")
@@ -312,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with resources.as_file(resources.files("chipwire.signals.model") / FILE) as gloss_file:
             if options.mean:
                 if options.start or options.committee:
-                    raise ChipwireError("--mean trains nothing: leave --start and --committee out")
+                    raise ChipwireError("--mean goes on from nothing: leave --start and --committee out")
                 build_mean(options.data, options.base, gloss_file, options.out, options.mean)
                 return 0
             recipe = Recipe(

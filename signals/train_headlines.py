@@ -42,7 +42,7 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
     return [
         text
         for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings))
-        for text in _parsed(file, COLUMNS, lambda record: parse_headline(record, linker, universe))
+        for text in parsed(file, COLUMNS, lambda record: parse_headline(record, linker, universe))
     ]
 
 
@@ -54,7 +54,7 @@ def load_markets() -> list[Text]:
     ValueError
         A line is not of the form; the message names file, line and what is wrong.
     """
-    return _parsed("markets.csv", MARKET_COLUMNS, parse_market)
+    return parsed("markets.csv", MARKET_COLUMNS, parse_market)
 
 
 def parse_market(record: Mapping[str, str]) -> Text:
@@ -131,7 +131,8 @@ def _place(what: str, name: str, known: Sequence[str]) -> int:
     return known.index(name)
 
 
-def _parsed(file: str, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Text]) -> list[Text]:
+def parsed(file: str, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Text]) -> list[Text]:
+    """Return the texts of the lines of a file of ours; `ValueError` names file, line and what is wrong with it."""
     lines = resources.files(FOLDER).joinpath(file).read_text("utf-8").splitlines()
     reader = csv.DictReader(lines, strict=True)
     if tuple(reader.fieldnames or ()) != columns:
@@ -140,6 +141,6 @@ def _parsed(file: str, columns: Sequence[str], parse: Callable[[Mapping[str, str
     for record in reader:
         try:
             texts.append(parse(record))
-        except ValueError as error:
+        except (AttributeError, TypeError, ValueError) as error:  # a short line has cells that are None
             raise ValueError(f"{file} line {reader.line_num}: {error}") from error
     return texts

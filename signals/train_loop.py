@@ -42,7 +42,7 @@ class Recipe:
         read in an epoch, and how many texts are grown from each frame.
     known_share : float
         Share of the older headlines (all but `train_headlines.NEWEST`) that an epoch draws, for a training that goes
-        on from earlier weights; rows, public sets, market headlines and frames are read whole.
+        on from earlier weights; rows, public sets, market headlines, mentions and frames are read whole.
     kept_share : float
         Share of the earlier weights in the result of a training that goes on from such; 0 for what it came to.
     varied_share : float

@@ -1,7 +1,7 @@
 """Headlines in which the letters of a company's name stand, for the company or for something else; for training only.
 
-In ``mentions.csv`` each name stands for both, in groups of two lines; in the look-alikes it means something else. They
-know no signs, themes and events.
+In ``mentions.csv`` a name, also a product's, stands for both, in groups of two lines; in the look-alikes it means
+something else. They know no signs, themes and events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.masking import Span
 from chipwire.signals.train_domain import Target, Text
-from chipwire.signals.train_headlines import FOLDER
+from chipwire.signals.train_headlines import FOLDER, parsed
 
 COLUMNS: Final = ("group", "language", "headline", "name", "meant")
 LOOKALIKES: Final = ("lookalikes.csv", "headlines_en_lookalike.csv", "headlines_zh_lookalike.csv")
@@ -32,13 +32,7 @@ def load_mentions() -> list[Text]:
     ValueError
         A line is not of the form; the message names it and what is wrong.
     """
-    texts = []
-    for number, row in enumerate(_rows("mentions.csv"), start=2):
-        try:
-            texts.append(parse_mention(row))
-        except ValueError as error:
-            raise ValueError(f"mentions.csv line {number}: {error}") from error
-    return texts
+    return parsed("mentions.csv", COLUMNS, parse_mention)
 
 
 def parse_mention(row: Mapping[str, str]) -> Text:

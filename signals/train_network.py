@@ -49,11 +49,11 @@ SAID_THEMES: Final = 0.0
 THEMES_WEIGHT: Final = 6.0
 """Weight of the loss of the themes, a mean over them, beside 1 of the event's."""
 
-FEW: Final = 8.0
-"""Where a batch has less of a thing than this, it counts by so much less."""
-
 MOVED_WEIGHT: Final = 2.0
 """The same of the issuers that are not named."""
+
+FEW: Final = 8.0
+"""Where a batch has less of a thing than this, it counts by so much less."""
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -456,3 +456,21 @@ def test_no_text_makes_it_raise_and_hits_never_overlap(text: str) -> None:
     assert len(spans) == len(linker.find(text))
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     assert all(0 < mention.relevance <= 1 for mention in linker.link(text, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("Gathering Intel on potato farms", ["Intel"]),
+        ("gathers intel, moves a robot arm", []),
+        ("振兴中华为先", ["华为"]),
+        ("振興中華為先", ["華為"]),
+        ("Ｉｎｔｅｌ of spies", ["Intel"]),
+        ("Samsung Biologics and 三星堆", ["Samsung", "三星"]),
+    ],
+)
+def test_the_letters_of_a_name_are_found_whatever_they_mean(text: str, spelt: list[str]) -> None:
+    linker = Linker(load_universe())
+    found = linker.spelt(text)
+    assert [hit.matched for hit in found] == spelt
+    assert [normalised(text)[hit.start : hit.end] for hit in found] == spelt

@@ -133,6 +133,7 @@ def test_the_order_of_the_labels_is_that_of_signs_and_roles_alike(copy: Path) ->
         ({"temperatures": {"sentiment": 0}}, "out of range"),
         ({"languages": "en"}, "languages must be a list of different names, not en"),
         ({"languages": ["xx"]}, "no self-test in a language that it reads"),
+        ({"least_meant": "much"}, r"model\.json cannot be used \(could not convert string to float"),
         ({"least_meant": 0.7}, r"least_meant must be from 0 to 0\.5, not 0\.7"),
         ({"events": ["none"] * 26}, "events must be a list of different names"),
         ({"events": ["none"]}, r"names 1 event, model\.onnx tells 26 apart"),

@@ -127,7 +127,7 @@ def unsure(exposures: ExposureTable, relevance: float, **more) -> Reader:
     read = model.read
 
     def doubting(items: Sequence[Item]) -> Readings:
-        firsts = [min(spans, default=(1, 1))[0] for item in items for spans in item.targets]
+        firsts = [min(spans, default=(0, 0))[0] for item in items for spans in item.targets]
         meant = np.array([0.25 * (first > 0) for first in firsts])
         return replace(read(items), relevance=np.full(len(firsts), relevance), meant=meant)
 
@@ -140,10 +140,12 @@ def test_a_name_that_means_something_else_is_not_the_companys(exposures: Exposur
     assert [target.issuer for target in one(reader, "Intel of three pies: Intel and AMD deny it").targets] == ["AMD"]
     found = one(reader, "Intel of three pies")
     assert (found.abstained, found.targets) == ("the name in it means something else", ())
+    assert found.unmeant == ("INTEL",)
     # Such a title may be about chips all the same, and move who is then not named.
     found = one(reader, "Nvidia of the alley: a ban on H20 sales")
     assert {target.issuer for target in found.targets} == {"CAMBRICON", "NVIDIA", "AMD"}
     assert {target.via for target in found.targets} == {"exposure"}
+    assert one(reader, "Intel of three pies and of H20 chips").abstained == "the name in it means something else"
 
 
 def test_a_name_in_news_is_the_companys_and_so_is_one_behind_a_mask_or_below_the_title(
@@ -154,6 +156,17 @@ def test_a_name_in_news_is_the_companys_and_so_is_one_behind_a_mask_or_below_the
         assert [target.issuer for target in one(reader, title).targets] == ["INTEL"]
     found = one(unsure(exposures, 0.375), title, also=("AMD",))
     assert [target.issuer for target in found.targets] == ["AMD"]
+    # What the text below the title says of the same issuer is not asked.
+    assert one(unsure(exposures, 0.375), title, also=("INTEL",)).unmeant == ("INTEL",)
+
+
+def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
+    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure, doubting = Reader(FakeModel(), load_universe(), exposures=exposures), unsure(exposures, 0.375)
+    before = sure.id, doubting.id
+    monkeypatch.setattr("chipwire.signals.reading.NEWS", 0.25)
+    assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:

@@ -126,6 +126,31 @@ def test_every_headline_is_scored_or_abstained_from_with_its_reason(warehouse, e
     assert not model.asked
 
 
+def test_linked_names_that_mean_something_else_are_counted(warehouse, exposures) -> None:
+    model = FakeModel()
+    model.card = replace(model.card, least_meant=0.5)
+    read = model.read
+
+    def doubting(items: Sequence[Item]) -> Readings:
+        said = read(items)
+        meant = np.array([float(item.text.startswith("Good")) for item in items for _ in item.targets])
+        return replace(said, relevance=np.full(len(meant), 0.25), meant=meant)
+
+    model.read = doubting
+    add(
+        warehouse,
+        [
+            ("a", "Good quarter for Nvidia and AMD", START, "en"),
+            ("b", "Bad pies of Intel and Qualcomm", START, "en"),
+            ("c", "Bad pies of Intel again", START + timedelta(days=1), "en"),
+        ],
+    )
+    done = run(warehouse, model, exposures)
+    assert (done.direct, done.unmeant) == (2, 3)
+    assert done.abstained == {"the name in it means something else": 2}
+    assert warehouse.value("SELECT count(*) FROM mention") == 5  # what was linked stays as it was
+
+
 def happens(tone: str, named: int = 1) -> float:
     """P of the ban by Bayes' rule: P(event) 0.9, for it 0.875, against it 0, and what is said of those it would hurt."""
     negative, neutral, _ = SIGNS[tone]

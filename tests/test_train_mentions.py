@@ -46,9 +46,12 @@ def test_each_name_stands_for_both() -> None:
     assert f"`mentions.csv` has {len(found):,} headlines" in readme
     assert len({one.text.casefold() for one in found}) == len(found)
     for language in ("en", "zh"):
-        meant = Counter(one.targets[0].meant for one in found if one.language == language)
-        assert meant.keys() == {0.0, 1.0}
-        assert min(meant.values()) > 0.4 * meant.total()
+        groups: dict[str, list[float | None]] = {}
+        for one in found:
+            if one.language == language:
+                groups.setdefault(one.group, []).append(one.targets[0].meant)
+        both = Counter(tuple(sorted(map(float, meant))) for meant in groups.values())
+        assert both[0.0, 1.0] > 0.98 * both.total() > 400
 
 
 def test_no_two_groups_of_mentions_share_half_of_their_words() -> None:
@@ -68,7 +71,7 @@ def test_what_a_look_alike_has_of_a_name_is_not_meant() -> None:
     assert len(found) > 200
     assert {target.meant for one in found for target in one.targets} == {0.0}
     linker = Linker(load_universe())
-    assert all({(hit.start, hit.end) for hit in linker.spelt(one.text)} == {*one.targets[0].spans} for one in found)
+    assert sum(bool(linker.find(one.text)) for one in found) < 0.01 * len(found)  # the rules know nearly all
 
 
 def test_behind_a_mask_nobody_can_tell_what_a_name_means() -> None:
