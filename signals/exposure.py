@@ -66,10 +66,10 @@ SEEN = 0.5
 LEAST_SEEN = 0.2
 """As `LEAST_MOVED`, for an issuer that is moved by no row of the table and only as the model sees it."""
 
-LEAST_LEAN = 0.05
+LEAST_LEAN = 0.02
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-LEAST_ALONE = 0.43
+LEAST_ALONE = 0.46
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
 REMEMBERED = 4_096

@@ -1,20 +1,22 @@
 """What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
 
 An issuer that is named is read by the model where it stands, unless the model says that its name means something else
-there. One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where
-neither says anything the reader abstains; it makes up no neutral.
+there; it is asked that of the names which no lists of contexts guard, those of a user's own issuers. One that is not
+named is read by the exposure table: the event, its direction and the issuer's role. Where neither says anything the
+reader abstains; it makes up no neutral.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.universe import Universe
+from chipwire.data.universe import Universe, load_universe
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.linking import Linker, normalised
 from chipwire.signals.masking import Span, mask_names
@@ -121,6 +123,10 @@ class Reader:
         Whether names are masked before the model sees a text.
     exposures : ExposureTable, optional
         Default: the shipped table.
+    guarded : collection of str, optional
+        Issuers whose names mean them wherever the linker says so. Default: those of the shipped universe, whose lists
+        of contexts err less than the model does (of 55,802 real headlines it took 27 of their names for something
+        else, two of them rightly).
 
     Attributes
     ----------
@@ -129,12 +135,14 @@ class Reader:
     """
 
     def __init__(
-        self, model: Model, universe: Universe, *, masked: bool = False, exposures: ExposureTable | None = None
-    ) -> None:
+        self, model: Model, universe: Universe, *, masked: bool = False, exposures: ExposureTable | None = None,
+        guarded: Collection[str] | None = None,
+    ) -> None:  # fmt: skip
         self.model = model
         self.masked = masked
         self.rules: ThemeRules = load_theme_rules()
         self.exposures = exposures or load_exposures(universe=universe)
+        self._guarded = frozenset(load_universe().issuers if guarded is None else guarded)
         # The issuers with a role that the model knows, and which.
         roles = model.card.roles
         known = {one.id: [float(role in one.roles) for role in roles] for one in universe.issuers.values()}
@@ -148,7 +156,7 @@ class Reader:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
         parts = [self.rules.id, self.exposures.id, self.linker_id]
         if self.model.card.least_meant:
-            parts.append(str(NEWS))
+            parts.append(json.dumps([NEWS, sorted(self._guarded)]))
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -246,7 +254,7 @@ class Reader:
         whole = said.whole
         meant = {
             issuer: number for number, issuer in enumerate(asked.named)
-            if said.meant[number] or not asked.in_title(issuer)
+            if said.meant[number] or issuer in self._guarded or not asked.in_title(issuer)
         }  # fmt: skip
         unmeant = tuple(issuer for issuer in asked.named if issuer not in meant)
         if unmeant and not meant and not self.rules.speaks_of_chips(asked.text):

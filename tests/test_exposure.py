@@ -151,7 +151,8 @@ def small(tmp_path: Path) -> ExposureTable:
     return load_exposures(tmp_path / "exposure.csv", load_universe())
 
 
-READ = {"NVIDIA": (0.8, 0.1, 0.1), "CAMBRICON": (0.1, 0.1, 0.8), "AMD": (0.1, 0.1, 0.8), "SMIC": (0.1, 0.1, 0.8)}
+UP, DOWN = (0.1, 0.05, 0.85), (0.85, 0.05, 0.1)
+READ = {"NVIDIA": DOWN, "CAMBRICON": UP, "AMD": UP, "SMIC": UP}
 
 
 def test_a_title_in_words_that_no_row_knows_is_read_as_the_model_sees_it(small: ExposureTable) -> None:
@@ -160,7 +161,7 @@ def test_a_title_in_words_that_no_row_knows_is_read_as_the_model_sees_it(small: 
     found = {one.issuer: one for one in small.read(title, (), events, (1.0, 0.0, 0.0), None, READ)}
     # No row is good for AMD when the ban happens, and none is for SMIC: a reading without a reason would be made up.
     assert sorted(found) == ["CAMBRICON", "NVIDIA"]
-    assert found["NVIDIA"].value == pytest.approx(SEEN * (0.1 - 0.8))
+    assert found["NVIDIA"].value == pytest.approx(SEEN * (0.1 - 0.85))
     assert (found["NVIDIA"].reason, found["NVIDIA"].relevance) == ("its chips are barred", 0.5)
     (averted,) = small.read(title, (), events, (0.0, 0.0, 1.0), None, READ)
     assert (averted.issuer, averted.reason) == ("AMD", "averted or undone: its chips are barred")

@@ -132,7 +132,7 @@ def unsure(exposures: ExposureTable, relevance: float, **more) -> Reader:
         return replace(read(items), relevance=np.full(len(firsts), relevance), meant=meant)
 
     model.read = doubting
-    return Reader(model, load_universe(), exposures=exposures, **more)
+    return Reader(model, load_universe(), exposures=exposures, **{"guarded": (), **more})
 
 
 def test_a_name_that_means_something_else_is_not_the_companys(exposures: ExposureTable) -> None:
@@ -146,6 +146,13 @@ def test_a_name_that_means_something_else_is_not_the_companys(exposures: Exposur
     assert {target.issuer for target in found.targets} == {"CAMBRICON", "NVIDIA", "AMD"}
     assert {target.via for target in found.targets} == {"exposure"}
     assert one(reader, "Intel of three pies and of H20 chips").abstained == "the name in it means something else"
+
+
+def test_the_lists_of_the_shipped_universe_guard_its_names(exposures: ExposureTable) -> None:
+    title = "Intel of three pies and AMD"
+    assert [target.issuer for target in one(unsure(exposures, 0.375, guarded=None), title).targets] == ["INTEL", "AMD"]
+    found = one(unsure(exposures, 0.375, guarded=("AMD", "NVIDIA")), title)
+    assert ([target.issuer for target in found.targets], found.unmeant) == (["AMD"], ("INTEL",))
 
 
 def test_a_name_in_news_is_the_companys_and_so_is_one_behind_a_mask_or_below_the_title(

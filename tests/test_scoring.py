@@ -146,7 +146,8 @@ def test_linked_names_that_mean_something_else_are_counted(warehouse, exposures)
             ("c", "Bad pies of Intel again", START + timedelta(days=1), "en"),
         ],
     )
-    done = run(warehouse, model, exposures)
+    link_headlines(warehouse, load_universe())
+    done = score_headlines(warehouse, Reader(model, load_universe(), exposures=exposures, guarded=()))
     assert (done.direct, done.unmeant) == (2, 3)
     assert done.abstained == {"the name in it means something else": 2}
     assert warehouse.value("SELECT count(*) FROM mention") == 5  # what was linked stays as it was
