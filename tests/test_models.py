@@ -242,3 +242,34 @@ def test_any_sequence_classifier_of_transformers_can_be_loaded(tmp_path: Path) -
     assert np.allclose(read.sentiment.sum(axis=1), 1.0)
     assert np.array_equal(read.sentiment[0], read.sentiment[1])
     assert read.events is None
+
+
+def test_what_a_name_means_is_said_of_each_target_whatever_is_read_beside_it() -> None:
+    model = OnnxModel(SHIPPED)
+    words = "A power bank and Power Integrations both at the airport"
+    pair = Item(words, "en", (((2, 7),), ((17, 35),)))
+    none, long = Item("Rain in Kent", "en", ()), Item("so " * 300 + "Power", "en", (((900, 905),),))
+    found = model.read([none, pair, long, *[Item(f"KLA of {n} towns", "en", (((0, 3),),)) for n in range(9)]]).meant
+    alone = model.read([pair]).meant
+    assert found is not None
+    assert alone is not None
+    assert found[:2].tolist() == alone.tolist()
+    assert alone[0] < alone[1]
+    assert found[2] == pytest.approx(1.0)  # the model sees nothing of it
+    assert model.read([none]).meant.shape == (0,)  # type: ignore[union-attr]  # as above
+    assert model.card.least_meant == 0.02
+
+
+def test_a_graph_that_says_of_no_name_what_it_means_cannot_have_a_threshold_for_it(copy: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra [train] or [test] is not installed")
+    graph = onnx.load(str(copy / "model.onnx"))
+    outputs = [output for output in graph.graph.output if output.name != "meant"]
+    del graph.graph.output[:]
+    graph.graph.output.extend(outputs)
+    (copy / "model.onnx").unlink()  # it is a link to the shipped one
+    onnx.save(graph, str(copy / "model.onnx"))
+    with pytest.raises(BadModel, match=r"has least_meant, model\.onnx says of no name"):
+        load_model(str(copy))
+    described = json.loads((copy / "model.json").read_text("utf-8"))
+    (copy / "model.json").write_text(json.dumps(described | {"least_meant": 0}), "utf-8")
+    assert load_model(str(copy)).read([Item("Intel gains", "en", (((0, 5),),))]).meant is None
