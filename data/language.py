@@ -17,11 +17,11 @@ _FREQUENT = {
     "could may than into about be",
     "de": "der die das und ist für mit auf den dem ein eine einen von zu im nicht sich wird werden bei nach "
     "aus über wie vor kann gegen um zum zur als auch noch mehr oder",
-    "fr": "de en le la les des du et est une dans pour sur avec qui que au aux ce cette pas selon sont ses "
-    "contre entre après",
+    "fr": "de en le la les des du et est dans pour sur avec qui que au aux ce cette pas selon sont ses "
+    "contre entre après une elle ne",
     "es": "de en el la los las del y es una para por que su sus más como se al lo tras sobre entre contra "
-    "según desde hasta",
-    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra",
+    "según desde hasta con hoy",
+    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra con la ha",
     "pt": "de os da das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre",
     "nl": "de het een en van voor op niet naar bij uit aan dat te zijn wordt meer tegen om na ook maar",
 }
@@ -48,6 +48,8 @@ _SAME_SCRIPT = {
     "hi": frozenset({"hi", "mr", "ne"}),
 }
 _NOT_LATIN = frozenset({"zh", "ja", "ko", "th", "el", "und"}.union(*_SAME_SCRIPT.values()))
+SHARED = 3
+"""So many words that are frequent in several languages are no English name."""
 _WORDS = {code: frozenset(words.split()) for code, words in _FREQUENT.items()}
 _ENGLISH = _WORDS.pop("en")
 _ANY_OTHER = frozenset().union(*_WORDS.values())
@@ -119,10 +121,15 @@ def _latin(text: str, stated: str) -> str:
 
 
 def _best_other(words: set[str], lowered: str) -> tuple[str, int] | None:
-    """Return the language with most frequent words and how many; a tie is broken by letters, else None."""
+    """Return the language with most frequent words and how many, None for one word that is a word of several.
+
+    A tie is broken by letters, and by the order of `_FREQUENT` between languages that share three words or more: it is
+    none of English all the same, where two may be a name ("De la Fuente").
+    """
     hits = {code: len(words & frequent) for code, frequent in _WORDS.items()}
     most = max(hits.values())
     tied = [code for code, count in hits.items() if count == most]
     if len(tied) > 1:
-        tied = [code for code in tied if any(letter in lowered for letter in _LETTERS[code])]
-    return (tied[0], most) if len(tied) == 1 else None
+        lettered = [code for code in tied if any(letter in lowered for letter in _LETTERS[code])]
+        tied = lettered if len(lettered) == 1 or most < SHARED else tied
+    return (tied[0], most) if len(tied) == 1 or most >= SHARED else None

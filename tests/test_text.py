@@ -175,6 +175,11 @@ def test_title_keys_of_plain_and_of_other_titles_follow_one_table(title: str) ->
         ("Der Hersteller baut ein Werk und sucht Personal", "und", "de"),
         ("El fabricante abre una planta en la costa", "und", "es"),
         ("Le fabricant ouvre une usine dans le sud", "und", "fr"),
+        # These share their frequent words with French; two such words may be a name in an English headline.
+        ("La empresa sube con fuerza en la bolsa de Madrid hoy", "und", "es"),
+        ("Il gruppo ha perso la causa con il fisco", "und", "it"),
+        ("De la planta en Costa Rica", "und", "fr"),
+        ("De la Fuente slams referees", "und", "en"),
         ("Zoé Présidente", "und", "und"),
         ("El Niño floods the fabs of the coast", "und", "en"),
         ("12345 67", "und", "und"),
