@@ -28,7 +28,10 @@ from chipwire.signals.train_data import Example, distinct, sentfin_rows, split_o
 from chipwire.signals.train_domain import EVENTS, Row, Text, load_rows, public_texts, split_groups
 from chipwire.signals.train_eval import Floats
 
-LOOKALIKES: Final = {"lookalikes_heldout": "lookalikes_heldout.csv", "lookalikes": "lookalikes.csv"}
+LOOKALIKES: Final = {
+    "lookalikes_heldout": "lookalikes_heldout.csv", "lookalikes_validation": "lookalikes_validation.csv",
+    "lookalikes": "lookalikes.csv",
+}  # fmt: skip
 BATCH: Final = 512
 VADER_SIGN: Final = 0.05
 """Compound scores beyond it have a sign (C. Hutto and E. Gilbert, "VADER", ICWSM 2014)."""

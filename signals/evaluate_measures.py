@@ -60,6 +60,7 @@ MEASURES: Final = (
     Measure("events", "events, macro-F1", 0.80),
     Measure("events_accuracy", "events, accuracy", None),
     Measure("lookalikes_heldout", "look-alikes linked to nothing, held out", 0.98),
+    Measure("lookalikes_validation", "look-alikes linked to nothing, thresholds chosen on", None),
     Measure("lookalikes", "look-alikes linked to nothing, known to rules and model", 0.98),
     Measure("calibration", "expected calibration error, named (less is better)", None),
     Measure("sentfin", "SEntFiN held-out headlines, entity accuracy", 0.88),

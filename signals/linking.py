@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Literal
 
 import ahocorasick
 
-from chipwire.data.errors import InputError
 from chipwire.data.universe import Issuer, Universe
 from chipwire.signals.characters import simplified, table_id
+from chipwire.signals.contexts import NEVER, Doubt, compiled, doubts, expression, words_of
 
 LINKER_RULES = "4"
 """Raise it when the rules here change: it is part of the linker's identity, so that old headlines are read anew."""
@@ -43,7 +40,6 @@ _VERSIONED_LETTERS = 6
 """Names of so many letters may run into a version, as models and phones do; AMD64 is no AMD."""
 _NEAR = 240
 """Words of another world cast doubt on a name within so many characters; in a long body they need not mean it."""
-_NEVER = re.compile("(?!)")
 _SMALL_WORDS = frozenset(("of", "the", "for", "and", "de", "in", "on"))
 _BEFORE_NAMES = re.compile(
     r"(?:is|are|was|why|how|what|when|will|can|could|should|does|did|has|for|and|or|from|as|at|by|but|with|to|of|in|on|"
@@ -76,53 +72,17 @@ class Mention:
     relevance: float
 
 
-_Doubt = tuple[re.Pattern[str], re.Pattern[str]]
-"""Words that cast a doubt on a name, and words that lift it again."""
-
-
 @dataclass(frozen=True)
 class _Alias:
     issuer: str
     text: str
     kind: Kind
-    not_after: re.Pattern[str] = _NEVER
-    not_before: re.Pattern[str] = _NEVER
-    doubts_before: tuple[_Doubt, ...] = ()
-    doubts_near: tuple[_Doubt, ...] = ()
+    not_after: re.Pattern[str] = NEVER
+    not_before: re.Pattern[str] = NEVER
+    doubts_before: tuple[Doubt, ...] = ()
+    doubts_near: tuple[Doubt, ...] = ()
     short: bool = False
     full: tuple[str, ...] = ()
-
-
-@cache
-def _worlds() -> Mapping[str, Mapping[str, Sequence[str]]]:
-    """Return the worlds of words that context lists speak of as "@medicine"."""
-    text = resources.files("chipwire.data").joinpath("universe.toml").read_text("utf-8")
-    worlds: dict[str, dict[str, list[str]]] = tomllib.loads(text)["world"]
-    return worlds
-
-
-def _world(name: str) -> Mapping[str, Sequence[str]]:
-    if name not in _worlds():
-        raise InputError(f"universe: no world '@{name}'; known are {', '.join(sorted(_worlds()))}")
-    return _worlds()[name]
-
-
-def _any_of(*names: str) -> str:
-    """Return a regular expression for the words of all these worlds."""
-    found = []
-    for name in names:
-        world = _world(name)
-        for key, flag in (("words", "i"), ("cased", "-i")):
-            if key in world:
-                # Chinese touches Latin words without a space, so that \\b would not see their ends.
-                found.append(rf"(?<![A-Za-z0-9_])(?{flag}:{'|'.join(world[key])})(?![A-Za-z0-9_])")
-        found += map(simplified, world.get("zh", ()))
-    return "|".join(found)
-
-
-@cache
-def _words_of(*names: str) -> re.Pattern[str]:
-    return re.compile(_any_of(*names))
 
 
 def normalised(text: str) -> str:
@@ -245,52 +205,23 @@ def _alias(issuer: Issuer, spellings: Sequence[str], kind: Kind) -> _Alias:
         for lists in (issuer.not_after, issuer.not_before, issuer.not_near)
     )
     unsure = [entry for entry in near if entry != "@short"]
-    following, leading = ("|".join(map(_expression, entries)) for entries in (after, before))
+    following, leading = ("|".join(map(expression, entries)) for entries in (after, before))
     if kind == "zh":
         return _Alias(
             issuer.id, name, kind,
-            not_after=_compiled(following),
-            not_before=_compiled(f"(?:{leading})$" if leading else ""),
-            doubts_near=_doubts(unsure, "{}", ("chips", "market")),
+            not_after=compiled(following),
+            not_before=compiled(f"(?:{leading})$" if leading else ""),
+            doubts_near=doubts(unsure, "{}", ("chips", "market")),
             short=len(unsure) < len(near),
         )  # fmt: skip
     return _Alias(
         issuer.id, name, kind,
-        not_after=_compiled(rf"[ -]*(?:{following})(?![^\W_])" if following else ""),
-        doubts_before=_doubts(before, r"(?<![^\W_])(?:{})[ -]*$", ("chips",)),
-        doubts_near=_doubts(unsure, "{}", ("chips",)),
+        not_after=compiled(rf"[ -]*(?:{following})(?![^\W_])" if following else ""),
+        doubts_before=doubts(before, r"(?<![^\W_])(?:{})[ -]*$", ("chips",)),
+        doubts_near=doubts(unsure, "{}", ("chips",)),
         short=len(unsure) < len(near),
         full=tuple(simplified(other).lower() for other in (issuer.name, *issuer.aliases) if " " in other),
     )  # fmt: skip
-
-
-def _doubts(entries: Iterable[str], form: str, unless: tuple[str, ...]) -> tuple[_Doubt, ...]:
-    """Return what casts doubt, joined where the same words lift it; plain words yield to the worlds of `unless`."""
-    grouped: dict[tuple[str, ...], list[str]] = {}
-    for entry in entries:
-        if entry.startswith("@"):
-            lifted = tuple(_world(entry[1:]).get("unless", ()))
-        else:
-            lifted = ("chips", "market") if entry.startswith("~") else unless
-        grouped.setdefault(lifted, []).append(_expression(entry))
-    return tuple((_compiled(form.format("|".join(e))), _words_of(*lifted)) for lifted, e in grouped.items())
-
-
-def _expression(entry: str) -> str:
-    """Return the regular expression of an entry of a context list: a world, an expression, or a plain word."""
-    entry = simplified(entry)
-    if entry.startswith("@"):
-        return _any_of(entry[1:])
-    if entry.startswith("~"):
-        return entry[1:]
-    return rf"(?<![A-Za-z0-9_]){re.escape(entry)}(?![A-Za-z0-9_])" if entry.isascii() else re.escape(entry)
-
-
-def _compiled(expression: str) -> re.Pattern[str]:
-    try:
-        return re.compile(expression, re.IGNORECASE) if expression else _NEVER
-    except re.error as error:
-        raise InputError(f"universe: '{expression}' in a context list is no regular expression: {error}") from error
 
 
 def _meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
@@ -299,7 +230,7 @@ def _meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
         return True
     if alias.kind == "ticker" and not _ticker_meant(text, start, end, alias.text):
         # Six bare digits are a code where the text speaks of chips, else any number.
-        return True if len(alias.text) == 6 and alias.text.isdigit() and _words_of("chips").search(text) else None
+        return True if len(alias.text) == 6 and alias.text.isdigit() and words_of("chips").search(text) else None
     if alias.text.isdigit():
         return True
     if alias.not_after.match(text, end) or alias.not_before.search(text, max(0, start - 6), start):
@@ -314,20 +245,20 @@ def _meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
             p.search(text, max(0, start - _NEAR), end + _NEAR) and not lift.search(text)
             for p, lift in alias.doubts_near
         )
-        or (alias.kind == "ticker" and _shouted(text) and not _words_of("chips", "market").search(text))
+        or (alias.kind == "ticker" and _shouted(text) and not words_of("chips", "market").search(text))
     )
 
 
 def _short_meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
     """Decide on a name that is a person's or a common word too: "Lam's tools", not "Frank Lam" nor "Lam Soon"."""
     if alias.kind == "zh":
-        return _words_of("chips").search(text) is not None
+        return words_of("chips").search(text) is not None
     before = re.search(r"(\w+) $", text[max(0, start - 30) : start])
     if before and before[1][0].isupper() and not _BEFORE_NAMES.match(before[1]):
         return None
     after = re.match(r" (\w+)", text[end : end + 30])
     if text[start:end].isupper() or (
-        after and after[1][0].isupper() and not _words_of("market", "tools").match(after[1])
+        after and after[1][0].isupper() and not words_of("market", "tools").match(after[1])
     ):
         return None
     listed = text[max(0, start - 5) : start].endswith((", ", " and ", " & "))
@@ -339,7 +270,7 @@ def _short_meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
         return None
     if any(pattern.search(text) for pattern, _ in alias.doubts_near):
         return False
-    return _words_of("chips", "market", "tools").search(text) is not None
+    return words_of("chips", "market", "tools").search(text) is not None
 
 
 def _spells_another(text: str, start: int, end: int, alias: _Alias) -> bool:

@@ -1,22 +1,22 @@
 """What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
 
-An issuer that is named is read by the model where it stands, unless the model says that its name means something else
-there; it is asked that of the names which no lists of contexts guard, those of a user's own issuers. One that is not
-named is read by the exposure table: the event, its direction and the issuer's role. Where neither says anything the
-reader abstains; it makes up no neutral.
+An issuer that is named is read by the model where it stands. Where no other word speaks of companies, chips or devices
+and the model takes every name for something else ("Intel on poachers", a village of that name), none of them is named.
+One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where neither says
+anything the reader abstains; it makes up no neutral.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chipwire.data.universe import Universe, load_universe
+from chipwire.data.universe import Universe
+from chipwire.signals.contexts import TRADE, speaks_of_trade, words_of
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.linking import Linker, normalised
 from chipwire.signals.masking import Span, mask_names
@@ -26,8 +26,6 @@ from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_th
 NONE = "none"
 MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
-NEWS = 0.5
-"""A name in news of this relevance is the company's, whatever the model thinks of the letters."""
 
 Three = tuple[float, float, float]
 
@@ -123,10 +121,6 @@ class Reader:
         Whether names are masked before the model sees a text.
     exposures : ExposureTable, optional
         Default: the shipped table.
-    guarded : collection of str, optional
-        Issuers whose names mean them wherever the linker says so. Default: those of the shipped universe, whose lists
-        of contexts err less than the model does (of 55,802 real headlines it took 27 of their names for something
-        else, two of them rightly).
 
     Attributes
     ----------
@@ -135,14 +129,12 @@ class Reader:
     """
 
     def __init__(
-        self, model: Model, universe: Universe, *, masked: bool = False, exposures: ExposureTable | None = None,
-        guarded: Collection[str] | None = None,
-    ) -> None:  # fmt: skip
+        self, model: Model, universe: Universe, *, masked: bool = False, exposures: ExposureTable | None = None
+    ) -> None:
         self.model = model
         self.masked = masked
         self.rules: ThemeRules = load_theme_rules()
         self.exposures = exposures or load_exposures(universe=universe)
-        self._guarded = frozenset(load_universe().issuers if guarded is None else guarded)
         # The issuers with a role that the model knows, and which.
         roles = model.card.roles
         known = {one.id: [float(role in one.roles) for role in roles] for one in universe.issuers.values()}
@@ -156,7 +148,7 @@ class Reader:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
         parts = [self.rules.id, self.exposures.id, self.linker_id]
         if self.model.card.least_meant:
-            parts.append(json.dumps([NEWS, sorted(self._guarded)]))
+            parts.append(words_of(*TRADE).pattern)
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -206,16 +198,15 @@ class Reader:
             targets = slice(at, at + named)
             sentiment, relevance = read.sentiment[targets], read.relevance[targets]
             whole = texts[number] if texts is not None else _Whole(*self._by_rules(text))
-            said.append(_Said(sentiment, relevance, self._meant(read, targets), whole))
+            said.append(_Said(sentiment, relevance, self._all_unmeant(read, targets), whole))
             at = targets.stop
         return said
 
-    def _meant(self, read: Readings, targets: slice) -> NDArray[np.bool_]:
-        """Return which of the targets mean the company; behind a mask nobody can tell."""
-        relevance = read.relevance[targets]
-        if read.meant is None or self.masked:
-            return np.ones(len(relevance), dtype=np.bool_)
-        return np.asarray((read.meant[targets] >= self.model.card.least_meant) | (relevance >= NEWS))
+    def _all_unmeant(self, read: Readings, targets: slice) -> bool:
+        """Whether every name of a text means something else to the model; behind a mask nobody can tell."""
+        if read.meant is None or self.masked or targets.start == targets.stop:
+            return False
+        return bool((read.meant[targets] < self.model.card.least_meant).all())
 
     def _texts(self, read: Readings, first: NDArray[np.int64], counts: NDArray[np.int64]) -> list[_Whole] | None:
         """Return what the model says of texts as wholes, the mean where one is read several times; None: nothing."""
@@ -252,12 +243,8 @@ class Reader:
 
     def _told(self, asked: _Asked, said: _Said) -> HeadlineReading:
         whole = said.whole
-        meant = {
-            issuer: number for number, issuer in enumerate(asked.named)
-            if said.meant[number] or issuer in self._guarded or not asked.in_title(issuer)
-        }  # fmt: skip
-        unmeant = tuple(issuer for issuer in asked.named if issuer not in meant)
-        if unmeant and not meant and not self.rules.speaks_of_chips(asked.text):
+        unmeant = tuple(asked.named) if said.all_unmeant and not asked.vouched() else ()
+        if unmeant and not self.rules.speaks_of_chips(asked.text):
             return replace(self._refused(asked, NOT_MEANT), unmeant=unmeant)
         event = max(whole.events, key=lambda name: (whole.events[name], name))
         targets = [
@@ -265,7 +252,7 @@ class Reader:
                 issuer, "direct", _three(said.sentiment[number].tolist()), float(said.relevance[number]),
                 asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
             )
-            for issuer, number in meant.items()
+            for number, issuer in enumerate(asked.named) if not unmeant
         ]  # fmt: skip
         against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
@@ -273,7 +260,7 @@ class Reader:
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]
-        nobody = NOT_MEANT if unmeant and not meant else MOVES_NOBODY
+        nobody = NOT_MEANT if unmeant else MOVES_NOBODY
         return HeadlineReading(
             asked.title, asked.language, None if targets else nobody, whole.themes, None if event == NONE else event,
             whole.events[event], whole.directions, tuple(targets), whole.embedding, unmeant,
@@ -298,6 +285,10 @@ class _Asked:
     def in_title(self, issuer: str) -> bool:
         """Whether the title itself has a name of the issuer."""
         return issuer in self._matched
+
+    def vouched(self) -> bool:
+        """Whether other words, or the text below the title, say that its names are companies'."""
+        return any(not self.in_title(issuer) for issuer in self.named) or speaks_of_trade(self.text)
 
     def where(self, issuer: str) -> str:
         return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"
@@ -329,7 +320,7 @@ class _Whole:
 class _Said:
     sentiment: NDArray[np.float64]
     relevance: NDArray[np.float64]
-    meant: NDArray[np.bool_]
+    all_unmeant: bool
     whole: _Whole
 
 

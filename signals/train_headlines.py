@@ -24,7 +24,7 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, name
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
 FOLDER: Final = "chipwire.signals.training"
 MARKET_COLUMNS: Final = ("group", "headline", "labels")
-NEWEST: Final = ("_aside.csv",)
+NEWEST: Final = ("_aside.csv", "_edges.csv", "_seeming.csv")
 """Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
 
 

@@ -20,7 +20,7 @@ from chipwire.signals.train_headlines import FOLDER, parsed
 
 COLUMNS: Final = ("group", "language", "headline", "name", "meant")
 LOOKALIKES: Final = ("lookalikes.csv", "headlines_en_lookalike.csv", "headlines_zh_lookalike.csv")
-HELD_OUT: Final = "lookalikes_heldout.csv"
+HELD_OUT: Final = ("lookalikes_heldout.csv", "lookalikes_validation.csv")
 MEANT: Final = {"yes": 1.0, "no": 0.0}
 
 
@@ -63,8 +63,8 @@ def load_lookalikes() -> list[Text]:
 
 
 def held_lookalikes() -> list[Text]:
-    """Return the held-out look-alikes, to which no mention for training may come near; they have no targets."""
-    return [_text(row["headline"], row["language"], "", (), 0.0) for row in _rows(HELD_OUT)]
+    """Return the look-alikes of test and validation, to which no mention may come near; they have no targets."""
+    return [_text(row["headline"], row["language"], "", (), 0.0) for file in HELD_OUT for row in _rows(file)]
 
 
 def _rows(file: str) -> list[dict[str, str]]:

@@ -120,7 +120,7 @@ def test_who_is_named_is_read_where_named_and_who_is_not_by_the_table(reader: Re
     )
 
 
-def unsure(exposures: ExposureTable, relevance: float, **more) -> Reader:
+def unsure(exposures: ExposureTable, **more) -> Reader:
     """Return a reader whose model takes what stands at the beginning of a text for no company."""
     model = FakeModel()
     model.card = replace(model.card, least_meant=0.25)
@@ -128,51 +128,52 @@ def unsure(exposures: ExposureTable, relevance: float, **more) -> Reader:
 
     def doubting(items: Sequence[Item]) -> Readings:
         firsts = [min(spans, default=(0, 0))[0] for item in items for spans in item.targets]
-        meant = np.array([0.25 * (first > 0) for first in firsts])
-        return replace(read(items), relevance=np.full(len(firsts), relevance), meant=meant)
+        return replace(read(items), meant=np.array([0.25 * (first > 0) for first in firsts]))
 
     model.read = doubting
-    return Reader(model, load_universe(), exposures=exposures, **{"guarded": (), **more})
+    return Reader(model, load_universe(), exposures=exposures, **more)
 
 
 def test_a_name_that_means_something_else_is_not_the_companys(exposures: ExposureTable) -> None:
-    reader = unsure(exposures, 0.375)
-    assert [target.issuer for target in one(reader, "Intel of three pies: Intel and AMD deny it").targets] == ["AMD"]
+    reader = unsure(exposures)
     found = one(reader, "Intel of three pies")
     assert (found.abstained, found.targets) == ("the name in it means something else", ())
     assert found.unmeant == ("INTEL",)
-    # Such a title may be about chips all the same, and move who is then not named.
-    found = one(reader, "Nvidia of the alley: a ban on H20 sales")
+    # Such a title may be about AI all the same, and move who is then not named.
+    found = one(reader, "Nvidia of the alley: a ban on H20 exports")
     assert {target.issuer for target in found.targets} == {"CAMBRICON", "NVIDIA", "AMD"}
     assert {target.via for target in found.targets} == {"exposure"}
-    assert one(reader, "Intel of three pies and of H20 chips").abstained == "the name in it means something else"
+    assert one(reader, "Intel of three pies and of H20 cakes").abstained == "the name in it means something else"
 
 
-def test_the_lists_of_the_shipped_universe_guard_its_names(exposures: ExposureTable) -> None:
-    title = "Intel of three pies and AMD"
-    assert [target.issuer for target in one(unsure(exposures, 0.375, guarded=None), title).targets] == ["INTEL", "AMD"]
-    found = one(unsure(exposures, 0.375, guarded=("AMD", "NVIDIA")), title)
-    assert ([target.issuer for target in found.targets], found.unmeant) == (["AMD"], ("INTEL",))
+@pytest.mark.parametrize(
+    ("title", "named"),
+    [
+        ("Intel of three pies and AMD", ["INTEL", "AMD"]),  # companies keep company
+        ("Intel of three pies sinks its shares", ["INTEL"]),
+        ("Intel of three pies gets a driver", ["INTEL"]),
+        ("英特尔三个馅饼的股价", ["INTEL"]),
+        ("A pie of Intel", ["INTEL"]),
+    ],
+)
+def test_what_vouches_for_a_name(exposures: ExposureTable, title: str, named: list[str]) -> None:
+    found = one(unsure(exposures), title)
+    assert ([target.issuer for target in found.targets], found.unmeant) == (named, ())
 
 
-def test_a_name_in_news_is_the_companys_and_so_is_one_behind_a_mask_or_below_the_title(
-    exposures: ExposureTable,
-) -> None:
+def test_behind_a_mask_and_with_names_below_the_title_a_name_is_the_companys(exposures: ExposureTable) -> None:
     title = "Intel of three pies"
-    for reader in (unsure(exposures, 0.5), unsure(exposures, 0.375, masked=True)):
-        assert [target.issuer for target in one(reader, title).targets] == ["INTEL"]
-    found = one(unsure(exposures, 0.375), title, also=("AMD",))
-    assert [target.issuer for target in found.targets] == ["AMD"]
-    # What the text below the title says of the same issuer is not asked.
-    assert one(unsure(exposures, 0.375), title, also=("INTEL",)).unmeant == ("INTEL",)
+    assert [target.issuer for target in one(unsure(exposures, masked=True), title).targets] == ["INTEL"]
+    found = one(unsure(exposures), title, also=("AMD",))
+    assert [target.issuer for target in found.targets] == ["INTEL", "AMD"]
 
 
 def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sure, doubting = Reader(FakeModel(), load_universe(), exposures=exposures), unsure(exposures, 0.375)
+    sure, doubting = Reader(FakeModel(), load_universe(), exposures=exposures), unsure(exposures)
     before = sure.id, doubting.id
-    monkeypatch.setattr("chipwire.signals.reading.NEWS", 0.25)
+    monkeypatch.setattr("chipwire.signals.reading.TRADE", ("chips", "market"))
     assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
 
 

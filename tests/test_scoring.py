@@ -147,7 +147,7 @@ def test_linked_names_that_mean_something_else_are_counted(warehouse, exposures)
         ],
     )
     link_headlines(warehouse, load_universe())
-    done = score_headlines(warehouse, Reader(model, load_universe(), exposures=exposures, guarded=()))
+    done = score_headlines(warehouse, Reader(model, load_universe(), exposures=exposures))
     assert (done.direct, done.unmeant) == (2, 3)
     assert done.abstained == {"the name in it means something else": 2}
     assert warehouse.value("SELECT count(*) FROM mention") == 5  # what was linked stays as it was
