@@ -13,8 +13,8 @@ from chipwire.data.errors import InputError
 from chipwire.signals.characters import simplified
 
 NEVER: Final = re.compile("(?!)")
-TRADE: Final = ("chips", "market", "company", "devices")
-"""Worlds of which a word vouches for a name: who speaks of drivers or shares means the company."""
+TRADE: Final = ("chips", "trade")
+"""Worlds of which a word vouches for a name: who speaks of graphics cards or shareholders means the company."""
 
 Doubt = tuple[re.Pattern[str], re.Pattern[str]]
 """Words that cast a doubt on a name, and words that lift it again."""
@@ -34,7 +34,7 @@ def _world(name: str) -> Mapping[str, Sequence[str]]:
     return _worlds()[name]
 
 
-def any_of(*names: str) -> str:
+def _any_of(*names: str) -> str:
     """Return a regular expression for the words of all these worlds."""
     found = []
     for name in names:
@@ -49,8 +49,8 @@ def any_of(*names: str) -> str:
 
 @cache
 def words_of(*names: str) -> re.Pattern[str]:
-    """Return the compiled expression of `any_of`; texts must be in simplified characters."""
-    return re.compile(any_of(*names))
+    """Return the expression of all words of these worlds, for texts in simplified characters."""
+    return re.compile(_any_of(*names))
 
 
 def doubts(entries: Iterable[str], form: str, unless: tuple[str, ...]) -> tuple[Doubt, ...]:
@@ -62,14 +62,17 @@ def doubts(entries: Iterable[str], form: str, unless: tuple[str, ...]) -> tuple[
         else:
             lifted = ("chips", "market") if entry.startswith("~") else unless
         grouped.setdefault(lifted, []).append(expression(entry))
-    return tuple((compiled(form.format("|".join(e))), words_of(*lifted)) for lifted, e in grouped.items())
+    # No words at all would lift every doubt.
+    return tuple(
+        (compiled(form.format("|".join(e))), words_of(*lifted) if lifted else NEVER) for lifted, e in grouped.items()
+    )
 
 
 def expression(entry: str) -> str:
     """Return the regular expression of an entry of a context list: a world, an expression, or a plain word."""
     entry = simplified(entry)
     if entry.startswith("@"):
-        return any_of(entry[1:])
+        return _any_of(entry[1:])
     if entry.startswith("~"):
         return entry[1:]
     return rf"(?<![A-Za-z0-9_]){re.escape(entry)}(?![A-Za-z0-9_])" if entry.isascii() else re.escape(entry)
@@ -89,6 +92,6 @@ def compiled(text: str) -> re.Pattern[str]:
         raise InputError(f"universe: '{text}' in a context list is no regular expression: {error}") from error
 
 
-def speaks_of_trade(text: str) -> bool:
-    """Return whether words beside its names say that a text, in NFKC, is about companies, chips or devices."""
-    return words_of(*TRADE).search(simplified(text)) is not None
+def trade() -> re.Pattern[str]:
+    """Return the expression of all words that vouch for a name (`TRADE`), for texts in simplified characters."""
+    return words_of(*TRADE)

@@ -226,7 +226,7 @@ def _alias(issuer: Issuer, spellings: Sequence[str], kind: Kind) -> _Alias:
 
 def _meant(text: str, start: int, end: int, alias: _Alias) -> bool | None:
     """Decide by context whether a name means the issuer: True, False for a doubt that others can lift, or None."""
-    if alias.kind != "zh" and _exchange_says(text, start, end) and not alias.text.isdigit():
+    if alias.kind != "zh" and exchange_says(text, start, end) and not alias.text.isdigit():
         return True
     if alias.kind == "ticker" and not _ticker_meant(text, start, end, alias.text):
         # Six bare digits are a code where the text speaks of chips, else any number.
@@ -333,7 +333,7 @@ def _cased(text: str, start: int, end: int, alias: _Alias) -> bool:
     )
 
 
-def _exchange_says(text: str, start: int, end: int) -> bool:
+def exchange_says(text: str, start: int, end: int) -> bool:
     """Whether an exchange stands by; brackets alone say nothing: "macular degeneration (AMD)"."""
     return bool(_EXCHANGE_BEFORE.search(text, max(0, start - 12), start) or _EXCHANGE_AFTER.match(text, end))
 
@@ -343,7 +343,7 @@ def _ticker_meant(text: str, start: int, end: int, ticker: str) -> bool:
         bracketed = len(ticker) == 6 and text[start - 1 : start] in ("(", "（") and text[end : end + 1] in (")", "）")
         named = _EXCHANGE_BEFORE.search(text, max(0, start - 12), start) and text[start - 1 : start] != "$"
         return bool(_DIGIT_EXCHANGE_AFTER.match(text, end) or named or bracketed)
-    return len(ticker) > 2 or _exchange_says(text, start, end)
+    return len(ticker) > 2 or exchange_says(text, start, end)
 
 
 def _first_by_issuer(hits: Iterable[Hit]) -> dict[str, Hit]:

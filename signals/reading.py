@@ -1,7 +1,8 @@
 """What a headline says, for whom: names, themes, event, and for each issuer the sign and why.
 
-An issuer that is named is read by the model where it stands. Where no other word speaks of companies, chips or devices
-and the model takes every name for something else ("Intel on poachers", a village of that name), none of them is named.
+An issuer that is named is read by the model where it stands. Where nothing vouches for a name (words that speak of
+companies, chips or devices, an exchange, another issuer in the text below) and the model takes each for something else
+("Hynix the greyhound retires"), nobody is named.
 One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where neither says
 anything the reader abstains; it makes up no neutral.
 """
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.universe import Universe
-from chipwire.signals.contexts import TRADE, speaks_of_trade, words_of
+from chipwire.signals.characters import simplified
+from chipwire.signals.contexts import trade
 from chipwire.signals.exposure import ExposureTable, load_exposures
-from chipwire.signals.linking import Linker, normalised
+from chipwire.signals.linking import Linker, exchange_says, normalised
 from chipwire.signals.masking import Span, mask_names
 from chipwire.signals.models import Item, Model, ReadingModel, Readings, softmax
 from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_theme_rules
@@ -26,6 +28,8 @@ from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_th
 NONE = "none"
 MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
+VOUCHING_RULES = "1"
+"""Raise it when what vouches for a name changes: it is part of a reader's identity."""
 
 Three = tuple[float, float, float]
 
@@ -148,7 +152,7 @@ class Reader:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
         parts = [self.rules.id, self.exposures.id, self.linker_id]
         if self.model.card.least_meant:
-            parts.append(words_of(*TRADE).pattern)
+            parts += [VOUCHING_RULES, trade().pattern]
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -204,7 +208,7 @@ class Reader:
 
     def _all_unmeant(self, read: Readings, targets: slice) -> bool:
         """Whether every name of a text means something else to the model; behind a mask nobody can tell."""
-        if read.meant is None or self.masked or targets.start == targets.stop:
+        if read.meant is None or self.masked:
             return False
         return bool((read.meant[targets] < self.model.card.least_meant).all())
 
@@ -252,7 +256,7 @@ class Reader:
                 issuer, "direct", _three(said.sentiment[number].tolist()), float(said.relevance[number]),
                 asked.where(issuer) + (f"; {event.replace('_', ' ')}" if event != NONE else ""),
             )
-            for number, issuer in enumerate(asked.named) if not unmeant
+            for number, issuer in enumerate(() if unmeant else asked.named)
         ]  # fmt: skip
         against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
@@ -287,8 +291,12 @@ class _Asked:
         return issuer in self._matched
 
     def vouched(self) -> bool:
-        """Whether other words, or the text below the title, say that its names are companies'."""
-        return any(not self.in_title(issuer) for issuer in self.named) or speaks_of_trade(self.text)
+        """Whether words, an exchange, or another issuer below the title say that its names are companies'."""
+        return (
+            any(not self.in_title(issuer) for issuer in self.named)
+            or any(exchange_says(self.text, *span) for spans in self._spans.values() for span in spans)
+            or trade().search(simplified(self.text)) is not None
+        )
 
     def where(self, issuer: str) -> str:
         return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chipwire.data.universe import load_universe
@@ -155,3 +157,24 @@ def test_doubtful_names_speak_for_each_other_and_a_sure_one_for_all(linker: Link
     assert issuers(linker, "Veterans of the KLA and of Nvidia") == ["KLAC", "NVIDIA"]
     assert issuers(linker, "688256 and 688041") == []
     assert issuers(linker, "688256 leads chip shares") == ["CAMBRICON"]
+
+
+@pytest.mark.parametrize(
+    ("other", "meant"),
+    [
+        ("TSM reach the semi-final of their league", "TSM tops the league of semi makers"),
+        ("Alibaba the rookie quarterback wins again", "Alibaba has a rookie in charge of its quarterly report"),
+    ],
+)
+def test_a_word_that_only_begins_like_one_of_the_trade_lifts_no_doubt(linker: Linker, other: str, meant: str) -> None:
+    assert issuers(linker, other) == []
+    assert len(issuers(linker, meant)) == 1
+
+
+def test_a_world_that_nothing_overrules_casts_its_doubt(tmp_path: Path) -> None:
+    (tmp_path / "universe.toml").write_text(
+        '[issuer.ARM]\naliases = ["arm holdings"]\n[issuer.ARM.not_near]\n"arm holdings" = ["@trades"]\n', "utf-8"
+    )
+    own = Linker(load_universe(tmp_path))
+    assert issuers(own, "arm holdings leads") == ["ARM"]
+    assert issuers(own, "arm holdings leads the Academy") == []

@@ -139,7 +139,7 @@ def test_a_name_that_means_something_else_is_not_the_companys(exposures: Exposur
     found = one(reader, "Intel of three pies")
     assert (found.abstained, found.targets) == ("the name in it means something else", ())
     assert found.unmeant == ("INTEL",)
-    # Such a title may be about AI all the same, and move who is then not named.
+    # Such a title may be about chips all the same, and move who is then not named.
     found = one(reader, "Nvidia of the alley: a ban on H20 exports")
     assert {target.issuer for target in found.targets} == {"CAMBRICON", "NVIDIA", "AMD"}
     assert {target.via for target in found.targets} == {"exposure"}
@@ -151,9 +151,13 @@ def test_a_name_that_means_something_else_is_not_the_companys(exposures: Exposur
     [
         ("Intel of three pies and AMD", ["INTEL", "AMD"]),  # companies keep company
         ("Intel of three pies sinks its shares", ["INTEL"]),
-        ("Intel of three pies gets a driver", ["INTEL"]),
+        ("Intel of three pies and its wafers", ["INTEL"]),  # words of chips
+        ("Intel of three pies adds firmware", ["INTEL"]),
         ("英特尔三个馅饼的股价", ["INTEL"]),
-        ("A pie of Intel", ["INTEL"]),
+        ("英特爾三個餡餅的營收", ["INTEL"]),  # in traditional characters
+        ("Intel馅饼用RTX5090烤", ["INTEL"]),
+        ("INTC.O of three pies", ["INTEL"]),  # an exchange
+        ("A pie of Intel", ["INTEL"]),  # the model
     ],
 )
 def test_what_vouches_for_a_name(exposures: ExposureTable, title: str, named: list[str]) -> None:
@@ -166,6 +170,16 @@ def test_behind_a_mask_and_with_names_below_the_title_a_name_is_the_companys(exp
     assert [target.issuer for target in one(unsure(exposures, masked=True), title).targets] == ["INTEL"]
     found = one(unsure(exposures), title, also=("AMD",))
     assert [target.issuer for target in found.targets] == ["INTEL", "AMD"]
+    # What the text below the title says of the same issuer is not asked.
+    assert one(unsure(exposures), title, also=("INTEL",)).unmeant == ("INTEL",)
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Intel semi-final of three pies", "Intel xenial pies", "Intel pies by the lake", "英特尔馅饼更新世生态系统"],
+)
+def test_words_that_only_begin_like_one_of_the_trade_vouch_for_nobody(exposures: ExposureTable, title: str) -> None:
+    assert one(unsure(exposures), title).unmeant == ("INTEL",)
 
 
 def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
@@ -173,8 +187,9 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
 ) -> None:
     sure, doubting = Reader(FakeModel(), load_universe(), exposures=exposures), unsure(exposures)
     before = sure.id, doubting.id
-    monkeypatch.setattr("chipwire.signals.reading.TRADE", ("chips", "market"))
+    monkeypatch.setattr("chipwire.signals.contexts.TRADE", ("chips", "life"))
     assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
+    assert one(doubting, "Intel of three pies for a chef").unmeant == ()
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:
