@@ -141,6 +141,7 @@ class ExposureTable:
     def __init__(self, rows: tuple[Exposure, ...], universe: Universe) -> None:
         self.rows = rows
         self._roles = {issuer.id: frozenset(issuer.roles) for issuer in universe.issuers.values()}
+        self._issuers = tuple(sorted(self._roles))
         self._holders = {
             row.role: tuple(issuer for issuer, held in self._roles.items() if row.role in held) for row in rows
         }
@@ -199,7 +200,9 @@ class ExposureTable:
         weighed = self._weighed(asked, named, events, direction)
         up, down, best = self._pushed(weighed, asked)
         readings = []
-        for issuer in sorted(self._roles.keys() - asked.named):
+        for issuer in self._issuers:
+            if issuer in asked.named:
+                continue
             p_up, p_down = up.get(issuer, 0.0), down.get(issuer, 0.0)
             if seen is not None and issuer in seen:
                 below, _, above = seen[issuer]

@@ -47,13 +47,14 @@ class Words:
 
     def __init__(self, title: str) -> None:
         self._text = simplified(title[:READ_CHARACTERS].lower())
-        self._has: dict[re.Pattern[str], bool] = {}
+        self._has: dict[int, bool] = {}
 
     def has(self, pattern: re.Pattern[str]) -> bool:
         """Return whether the title has a pattern."""
-        found = self._has.get(pattern)
+        # By identity: a pattern's hash goes through all of it each time. The table keeps its patterns.
+        found = self._has.get(id(pattern))
         if found is None:
-            found = self._has[pattern] = pattern.search(self._text) is not None
+            found = self._has[id(pattern)] = pattern.search(self._text) is not None
         return found
 
 

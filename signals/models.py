@@ -106,7 +106,7 @@ class ModelCard:
     roles : tuple of str
         Names of the second axis of `Readings.roles`; empty: it gives none.
     least_meant : float
-        A name for which nothing vouches and whose `Readings.meant` is less means something else; 0: none does.
+        A name of no relevance for which nothing vouches and whose `Readings.meant` is less means something else.
     """
 
     name: str

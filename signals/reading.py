@@ -2,7 +2,7 @@
 
 An issuer that is named is read by the model where it stands. Where nothing vouches for a name (words that speak of
 companies, chips or devices, an exchange, another issuer in the text below) and the model takes each for something else
-("Hynix the greyhound retires"), nobody is named.
+in a line of no relevance ("Hynix the greyhound retires"), nobody is named.
 One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where neither says
 anything the reader abstains; it makes up no neutral.
 """
@@ -28,6 +28,8 @@ from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_th
 NONE = "none"
 MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
+NEWS = 0.5
+"""A name in news of this relevance is the company's, whatever the model thinks of the letters."""
 VOUCHING_RULES = "1"
 """Raise it when what vouches for a name changes: it is part of a reader's identity."""
 
@@ -152,7 +154,7 @@ class Reader:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
         parts = [self.rules.id, self.exposures.id, self.linker_id]
         if self.model.card.least_meant:
-            parts += [VOUCHING_RULES, trade().pattern]
+            parts += [VOUCHING_RULES, str(NEWS), trade().pattern]
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -210,7 +212,8 @@ class Reader:
         """Whether every name of a text means something else to the model; behind a mask nobody can tell."""
         if read.meant is None or self.masked:
             return False
-        return bool((read.meant[targets] < self.model.card.least_meant).all())
+        unmeant = (read.meant[targets] < self.model.card.least_meant) & (read.relevance[targets] < NEWS)
+        return bool(unmeant.all())
 
     def _texts(self, read: Readings, first: NDArray[np.int64], counts: NDArray[np.int64]) -> list[_Whole] | None:
         """Return what the model says of texts as wholes, the mean where one is read several times; None: nothing."""
@@ -226,7 +229,7 @@ class Reader:
         moved: list[dict[str, Three] | None] = [None] * len(first)
         if read.roles is not None:
             seen = softmax(self._held @ mean(read.roles), self.model.card.name)
-            moved = [dict(zip(self._seen, map(_three, of_text), strict=True)) for of_text in seen.tolist()]
+            moved = [dict(zip(self._seen, map(tuple, of_text), strict=True)) for of_text in seen.tolist()]
         themes_of, events_of = mean(read.themes).tolist(), mean(read.events).tolist()
         rows = zip(themes_of, events_of, mean(read.directions).tolist(), moved, first.tolist(), strict=True)
         return [

@@ -71,7 +71,7 @@ OWN_CUTOFF: Final = "2026-11-23"
 NAMED: Final = 20_000
 """So many at least of our headlines that name a company teach what a name that means it looks like."""
 
-LEAST_MEANT: Final = 0.15
+LEAST_MEANT: Final = 0.02
 """`chipwire.signals.models.ModelCard.least_meant` of what is trained here."""
 
 SELFTEST: Final = (

@@ -120,7 +120,7 @@ def test_who_is_named_is_read_where_named_and_who_is_not_by_the_table(reader: Re
     )
 
 
-def unsure(exposures: ExposureTable, **more) -> Reader:
+def unsure(exposures: ExposureTable, relevance: float = 0.375, **more) -> Reader:
     """Return a reader whose model takes what stands at the beginning of a text for no company."""
     model = FakeModel()
     model.card = replace(model.card, least_meant=0.25)
@@ -128,7 +128,8 @@ def unsure(exposures: ExposureTable, **more) -> Reader:
 
     def doubting(items: Sequence[Item]) -> Readings:
         firsts = [min(spans, default=(0, 0))[0] for item in items for spans in item.targets]
-        return replace(read(items), meant=np.array([0.25 * (first > 0) for first in firsts]))
+        meant = np.array([0.25 * (first > 0) for first in firsts])
+        return replace(read(items), relevance=np.full(len(firsts), relevance), meant=meant)
 
     model.read = doubting
     return Reader(model, load_universe(), exposures=exposures, **more)
@@ -165,9 +166,10 @@ def test_what_vouches_for_a_name(exposures: ExposureTable, title: str, named: li
     assert ([target.issuer for target in found.targets], found.unmeant) == (named, ())
 
 
-def test_behind_a_mask_and_with_names_below_the_title_a_name_is_the_companys(exposures: ExposureTable) -> None:
+def test_in_news_behind_a_mask_and_with_names_below_the_title_a_name_is_the_companys(exposures: ExposureTable) -> None:
     title = "Intel of three pies"
-    assert [target.issuer for target in one(unsure(exposures, masked=True), title).targets] == ["INTEL"]
+    for reader in (unsure(exposures, relevance=0.5), unsure(exposures, masked=True)):
+        assert [target.issuer for target in one(reader, title).targets] == ["INTEL"]
     found = one(unsure(exposures), title, also=("AMD",))
     assert [target.issuer for target in found.targets] == ["INTEL", "AMD"]
     # What the text below the title says of the same issuer is not asked.
@@ -190,6 +192,9 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     monkeypatch.setattr("chipwire.signals.contexts.TRADE", ("chips", "life"))
     assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
     assert one(doubting, "Intel of three pies for a chef").unmeant == ()
+    before = sure.id, doubting.id
+    monkeypatch.setattr("chipwire.signals.reading.NEWS", 0.25)
+    assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:

@@ -135,7 +135,7 @@ def test_linked_names_that_mean_something_else_are_counted(warehouse, exposures)
     def doubting(items: Sequence[Item]) -> Readings:
         said = read(items)
         meant = np.array([float(item.text.startswith("Good")) for item in items for _ in item.targets])
-        return replace(said, meant=meant)
+        return replace(said, relevance=np.full(len(meant), 0.25), meant=meant)
 
     model.read = doubting
     add(
