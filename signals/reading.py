@@ -2,7 +2,7 @@
 
 An issuer that is named is read by the model where it stands. Where nothing vouches for a name (words that speak of
 companies, chips or devices, an exchange, another issuer in the text below) and the model takes each for something else
-in a line of no relevance ("Hynix the greyhound retires"), nobody is named.
+in a line of no relevance ("Palermo's AMAT puts 30 new trams on order"), nobody is named.
 One that is not named is read by the exposure table: the event, its direction and the issuer's role. Where neither says
 anything the reader abstains; it makes up no neutral.
 """
