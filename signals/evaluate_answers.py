@@ -59,9 +59,8 @@ def titles_of(texts: Iterable[str]) -> list[Title]:
 
 
 def read_all(reader: Reader, texts: Sequence[str]) -> list[HeadlineReading]:
-    """Return the readings of texts, taken in batches."""
-    titles = titles_of(texts)
-    return [one for start in range(0, len(titles), BATCH) for one in reader.read(titles[start : start + BATCH])]
+    """Return the readings of texts."""
+    return reader.read(titles_of(texts))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class TransformersModel:
             where = "it" if local else "there is no such folder, and to fetch it from a hub"
             raise BadModel(reference, f"{where} needs torch: pip install '.[torch]' in the repository") from error
         self._torch = torch
+        self._turn = Lock()  # a tokenizer pads and cuts for one caller at a time, or says "Already borrowed"
         safe = {"trust_remote_code": False, "local_files_only": local}
         try:
             config = AutoConfig.from_pretrained(reference, **safe)
@@ -63,11 +65,11 @@ class TransformersModel:
         logits = np.empty((len(texts), len(LABELS)))
         for start in range(0, len(order), self.batch_rows):
             rows = order[start : start + self.batch_rows]
-            encoded = self._tokenizer(
-                [texts[row] for row in rows], truncation=True, max_length=self._max_tokens, padding=True,
-                return_tensors="pt",
-            ).to(self._device)  # fmt: skip
-            with self._torch.inference_mode():
+            with self._turn, self._torch.inference_mode():
+                encoded = self._tokenizer(
+                    [texts[row] for row in rows], truncation=True, max_length=self._max_tokens, padding=True,
+                    return_tensors="pt",
+                ).to(self._device)  # fmt: skip
                 logits[rows] = self._model(**encoded).logits.double().cpu().numpy()
         by_text = dict(zip(texts, softmax(logits, self.card.name)[:, self._columns], strict=True))
         sentiment = np.array([by_text[item.text] for item in items for _ in item.targets]).reshape(-1, len(LABELS))

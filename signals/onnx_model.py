@@ -51,13 +51,12 @@ Feed = dict[str, NDArray[Any]]
 class OnnxModel:
     """One reading model; `BadModel` when a file of its folder is missing, too large, or not what it should be.
 
-    Texts are sorted by length and run in batches of about `batch_tokens` tokens, so that little is padded. Widths
-    are whole multiples of 8 and a batch has at least two rows and two targets: then the runtime sums each row in
-    the same order whatever stands beside it, and a score does not depend on where an earlier run was cut off.
+    Texts of the same number of tokens run in batches of at most `batch_tokens` tokens: nothing is padded. A batch
+    has at least two rows and two targets: then the runtime sums each row in the same order whatever stands beside it,
+    and a score does not depend on where an earlier run was cut off.
     """
 
     batch_tokens = 512
-    width_step = 8
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -132,11 +131,10 @@ class OnnxModel:
             items = [Item(text, item.language, targets) for item, (text, targets) in zip(items, read, strict=True)]
         encodings = self._tokenizer.encode_batch([item.text for item in items]) if items else []
         sizes = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
-        widths = np.minimum(-(-sizes // self.width_step) * self.width_step, self._max_tokens)
         firsts = np.cumsum([0, *(len(item.targets) for item in items)])
         found: dict[str, Floats] = {}
-        batches = self._batches(widths)
-        outputs = self._pool.map(lambda rows: self._run(rows, encodings, items, widths[rows[-1]]), batches)
+        batches = self._batches(sizes)
+        outputs = self._pool.map(lambda rows: self._run(rows, encodings, items), batches)
         for rows, output in zip(batches, outputs, strict=True):
             targets = [at for row in rows for at in range(firsts[row], firsts[row + 1])]
             for name, values in output.items():
@@ -147,22 +145,17 @@ class OnnxModel:
                 into[whose] = values[: len(whose)]
         return found or self._nothing()
 
-    def _batches(self, widths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Return the numbers of the texts of each batch, texts of like width together."""
-        order = np.argsort(widths, kind="stable")
-        batches, start = [], 0
-        while start < len(order):
-            stop = start + 1
-            while stop < len(order) and widths[order[stop]] * (stop - start + 1) <= self.batch_tokens:
-                stop += 1
-            batches.append(order[start:stop])
-            start = stop
+    def _batches(self, sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the numbers of the texts of each batch, all of one size."""
+        batches = []
+        for size in np.unique(sizes):
+            alike = np.flatnonzero(sizes == size)
+            rows = max(1, self.batch_tokens // int(size))
+            batches += [alike[start : start + rows] for start in range(0, len(alike), rows)]
         return batches
 
-    def _run(
-        self, rows: NDArray[np.int64], encodings: Sequence[Any], items: Sequence[Item], width: int
-    ) -> dict[str, Floats]:
-        feed = feed_of([encodings[row] for row in rows], [items[row].targets for row in rows], int(width))
+    def _run(self, rows: NDArray[np.int64], encodings: Sequence[Any], items: Sequence[Item]) -> dict[str, Floats]:
+        feed = feed_of([encodings[row] for row in rows], [items[row].targets for row in rows])
         found = {
             name: np.asarray(values, dtype=np.float64)
             for name, values in zip(self._outputs, self._session.run(self._outputs, feed), strict=True)
@@ -177,7 +170,7 @@ class OnnxModel:
         return {name: np.empty((0, *(int(size) for size in shapes[name]))) for name in self._outputs}
 
 
-def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]], width: int = 0) -> Feed:
+def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]]) -> Feed:
     """Return the network's inputs for texts and the targets in them.
 
     Parameters
@@ -186,8 +179,6 @@ def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]
         One for each text, without padding.
     targets : sequence of sequence of spans
         For each text, for each target, where it is named; nowhere: the whole text is looked at.
-    width : int
-        Tokens per row at least; the longest text counts when it is longer.
 
     Returns
     -------
@@ -196,7 +187,7 @@ def feed_of(encodings: Sequence[Any], targets: Sequence[Sequence[Sequence[Span]]
         ``mention_weights`` (targets, tokens) float32, whose rows sum to 1. At least two texts and two targets:
         rows of padding follow where there are fewer.
     """
-    width = max(width, *(len(encoding.ids) for encoding in encodings))
+    width = max(len(encoding.ids) for encoding in encodings)
     ids = np.zeros((max(2, len(encodings)), width), dtype=np.int64)
     mask = np.zeros_like(ids)
     mask[len(encodings) :, 0] = 1

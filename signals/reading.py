@@ -9,9 +9,11 @@ anything the reader abstains; it makes up no neutral.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +32,11 @@ MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
 NEWS = 0.5
 """A name in news of this relevance is the company's, whatever the model thinks of the letters."""
-VOUCHING_RULES = "1"
-"""Raise it when what vouches for a name changes: it is part of a reader's identity."""
+READING_RULES = "2"
+"""Raise it when the same model would say something else of the same text: it is part of a reader's identity."""
+
+PIECE = 512
+"""So many texts go to the model at a time; a caller with many more gains most."""
 
 Three = tuple[float, float, float]
 
@@ -146,26 +151,27 @@ class Reader:
         known = {one.id: [float(role in one.roles) for role in roles] for one in universe.issuers.values()}
         self._seen = sorted(issuer for issuer, held in known.items() if any(held))
         self._held = np.array([known[issuer] for issuer in self._seen]).reshape(len(self._seen), len(roles))
+        # Two pieces on their way: the model need not wait while the second is cut into words.
+        self._workers = ThreadPoolExecutor(2)
         self._linker = Linker(universe)
         self.linker_id = self._linker.id
 
     @property
     def id(self) -> str:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
-        parts = [self.rules.id, self.exposures.id, self.linker_id]
+        parts = [READING_RULES, self.rules.id, self.exposures.id, self.linker_id]
         if self.model.card.least_meant:
-            parts += [VOUCHING_RULES, str(NEWS), trade().pattern]
+            parts += [str(NEWS), trade().pattern]
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
         """Read titles; the model sees each text once, however many days it is read for."""
         asked = [_Asked(title, self._linker) for title in titles]
-        refusals = [self._refusal(one) for one in asked]
-        read = iter(self._model_reads([one for one, reason in zip(asked, refusals, strict=True) if not reason]))
-        return [
-            self._refused(one, reason) if reason else self._told(one, next(read))
-            for one, reason in zip(asked, refusals, strict=True)
-        ]
+        refusals = {number: reason for number, one in enumerate(asked) if (reason := self._refusal(one))}
+        readings = {number: self._refused(asked[number], reason) for number, reason in refusals.items()}
+        for number, said in self._model_reads({n: one for n, one in enumerate(asked) if n not in refusals}):
+            readings[number] = self._told(asked[number], said)
+        return [readings[number] for number in range(len(asked))]
 
     def refusal(self, title: Title) -> str | None:
         """Return why a title is not worth asking the model, as `read` would say it; None when it is.
@@ -184,26 +190,31 @@ class Reader:
     def _refused(self, asked: _Asked, reason: str) -> HeadlineReading:
         return HeadlineReading(asked.title, asked.language, reason, {}, None, 0.0, (0.0, 1.0, 0.0), ())
 
-    def _model_reads(self, asked: Sequence[_Asked]) -> list[_Said]:
-        """Ask the model about all texts at once; masked, each target has a text of its own."""
-        wanted = [
-            (tuple(one.masked_items()) if self.masked else (one.item(),), len(one.named), one.text) for one in asked
-        ]
-        once = list(dict.fromkeys(wanted))
-        said = dict(zip(once, self._said(once), strict=True))
-        return [said[each] for each in wanted]
+    def _model_reads(self, asked: Mapping[int, _Asked]) -> Iterator[tuple[int, _Said]]:
+        """Yield what the model says of each title, by its number; texts of like length go together, each once.
 
-    def _said(self, wanted: Sequence[tuple[tuple[Item, ...], int, str]]) -> list[_Said]:
-        """Return what the model says of texts, each given as what to read, how many it names, and its words."""
-        items = [of_text for of_text, _, _ in wanted]
+        While one piece is judged by the caller the model reads the next.
+        """
+        numbers: dict[_Wanted, list[int]] = {}
+        for number, one in asked.items():
+            numbers.setdefault(one.wanted(masked=self.masked), []).append(number)
+        wanted = sorted(numbers, key=lambda each: (each.items[0].language, len(each.text)), reverse=True)
+        pieces = [wanted[start : start + PIECE] for start in range(0, len(wanted), PIECE)]
+        for piece, said in zip(pieces, self._workers.map(self._said, pieces), strict=True):
+            for each, what in zip(piece, said, strict=True):
+                yield from ((number, what) for number in numbers[each])
+
+    def _said(self, wanted: Sequence[_Wanted]) -> list[_Said]:
+        """Return what the model says of texts."""
+        items = [each.items for each in wanted]
         read = self.model.read([item for of_text in items for item in of_text])
         counts = np.array([len(of_text) for of_text in items])
         texts = self._texts(read, np.cumsum(counts) - counts, counts)
         said, at = [], 0
-        for number, (_, named, text) in enumerate(wanted):
-            targets = slice(at, at + named)
+        for number, each in enumerate(wanted):
+            targets = slice(at, at + each.named)
             sentiment, relevance = read.sentiment[targets], read.relevance[targets]
-            whole = texts[number] if texts is not None else _Whole(*self._by_rules(text))
+            whole = texts[number] if texts is not None else _Whole(*self._by_rules(each.text))
             said.append(_Said(sentiment, relevance, self._all_unmeant(read, targets), whole))
             at = targets.stop
         return said
@@ -304,16 +315,26 @@ class _Asked:
     def where(self, issuer: str) -> str:
         return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"
 
-    def item(self) -> Item:
-        return Item(self.text, self.language, tuple(self._spans.values()))
+    def wanted(self, *, masked: bool) -> _Wanted:
+        """Return what the model is to read; masked, each issuer has a text of its own."""
+        items = self._masked_items() if masked else [Item(self.text, self.language, tuple(self._spans.values()))]
+        return _Wanted(tuple(items), len(self.named), self.text)
 
-    def masked_items(self) -> list[Item]:
+    def _masked_items(self) -> list[Item]:
         every = [span for spans in self._spans.values() for span in spans]
         items = []
         for issuer in self.named:
             text, spans = mask_names(self.text, self._spans[issuer], every)
             items.append(Item(text, self.language, (spans,)))
         return items or [Item(self.text, self.language, ())]
+
+
+class _Wanted(NamedTuple):
+    """What the model is to read of a text, how many issuers the text names, and its words."""
+
+    items: tuple[Item, ...]
+    named: int
+    text: str
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ MEMORY = "384MB"
 LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""
-SCORE_BATCH = 256
+SCORE_BATCH = 2_048
 """Texts read by the model in one transaction: what a kill can lose."""
 EMBEDDING_DECIMALS = 3
 """Enough for novelty, and a third of the space of floats as they come."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -72,6 +74,26 @@ def test_probabilities_are_probabilities_and_nothing_gives_nothing(model) -> Non
     assert read.sentiment.shape == (2, 3)
     assert read.events.shape == (3, len(model.card.events))
     assert model.read([]).sentiment.shape == (0, 3)
+
+
+def test_texts_of_any_size_run_in_batches_of_texts_of_that_size_alone(model) -> None:
+    texts = ["a" + " b" * n for n in range(12)] * 30 + ["c" + " d" * 600, "e" + " f" * 700]
+    seen = []
+
+    class Session:
+        def run(self, outputs, feed):
+            assert feed["attention_mask"].sum() == feed["attention_mask"].size
+            seen.append(feed["input_ids"].shape)
+            return session.run(outputs, feed)
+
+    session, model._session = model._session, Session()
+    try:
+        model.read([item(text) for text in texts])
+    finally:
+        model._session = session
+    assert sum(rows for rows, _ in seen) == len(texts)
+    assert max(rows * width for rows, width in seen) <= model.batch_tokens
+    assert len(seen) < 30
 
 
 def test_a_score_does_not_depend_on_what_is_read_beside_it(model) -> None:
@@ -242,6 +264,21 @@ def test_any_sequence_classifier_of_transformers_can_be_loaded(tmp_path: Path) -
     assert np.allclose(read.sentiment.sum(axis=1), 1.0)
     assert np.array_equal(read.sentiment[0], read.sentiment[1])
     assert read.events is None
+    tokenizer, busy = loaded._tokenizer, Lock()
+
+    def alone(*texts, **how):
+        assert busy.acquire(blocking=False), "two callers at a time"
+        try:
+            return tokenizer(*texts, **how)
+        finally:
+            busy.release()
+
+    loaded._tokenizer = alone
+    pieces = [[item(" ".join("abcdefgh"[: 1 + (n + at) % 8]), "a") for n in range(90)] for at in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(loaded.read, pieces))
+    for of_piece, one in zip(together, map(loaded.read, pieces), strict=True):
+        assert np.array_equal(of_piece.sentiment, one.sentiment)
 
 
 def test_what_a_name_means_is_said_of_each_target_whatever_is_read_beside_it() -> None:

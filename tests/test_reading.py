@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from chipwire.data.errors import BadModel
 from chipwire.data.universe import Issuer, Universe, load_universe
+from chipwire.signals import reading as reading_module
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.exposure_rows import COLUMNS
 from chipwire.signals.models import Item, ModelCard, Readings
@@ -297,6 +299,38 @@ def test_masked_or_not_the_order_and_number_of_titles_change_no_reading(exposure
         for one_, other in zip(together, alone, strict=True):
             assert (one_.title, one_.abstained, one_.targets) == (other.title, other.abstained, other.targets)
     assert reader.read([]) == []
+
+
+def test_read_in_pieces_every_title_gets_its_own_reading_and_each_text_is_read_once(
+    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"{'Nvidia ' * (1 + n % 2)}names {n * 7919} chips in a ban on H20 sales" for n in range(23)]
+    titles = [Title(text, "en", on) for text in (*texts, *texts[::3]) for on in (None, date(2023, 1, 1))]
+    whole = Reader(FakeModel(), load_universe(), exposures=exposures)
+    expected = whole.read(titles)
+    assert [reading.title for reading in expected] == [title.title for title in titles]
+    monkeypatch.setattr(reading_module, "PIECE", 4)
+    model = FakeModel()
+    found = Reader(model, load_universe(), exposures=exposures).read(titles)
+    for one_, other in zip(found, expected, strict=True):
+        assert (one_.title, one_.targets, one_.themes) == (other.title, other.targets, other.themes)
+    assert sorted(item.text for item in model.asked) == sorted(texts)
+    assert {len(reading.targets) for reading in found} == {2, 3}
+
+
+def test_a_model_that_fails_on_a_later_piece_fails_the_reading(
+    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(FakeModel):
+        def read(self, items: Sequence[Item]) -> Readings:
+            if any("ninth" in item.text for item in items):
+                raise BadModel("fake", "it has had enough")
+            return super().read(items)
+
+    monkeypatch.setattr(reading_module, "PIECE", 2)
+    titles = [Title(f"Nvidia shows chip {n}", "en") for n in range(12)] + [Title("AMD's ninth", "en")]
+    with pytest.raises(BadModel, match="had enough"):
+        Reader(Failing(), load_universe(), exposures=exposures).read(titles)
 
 
 def test_a_model_that_gives_sentiment_alone_gets_themes_and_event_by_rules(exposures: ExposureTable) -> None:
