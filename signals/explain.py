@@ -24,7 +24,7 @@ from chipwire.signals.models import LABELS
 from chipwire.signals.reading import NONE, HeadlineReading, Reader, Title
 from chipwire.signals.themes import THEMES
 
-BATCH_TEXTS = 512
+BATCH_TEXTS = 2_048
 BATCH_CHARACTERS = 1 << 20
 """A batch ends with whichever is reached first."""
 

@@ -72,6 +72,9 @@ LEAST_LEAN = 0.02
 LEAST_ALONE = 0.46
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
+LEAST_ALONE_LEAN = 0.3
+"""And up and down differ by this much for the same issuer: what only smells of chip news pushes both ways at once."""
+
 REMEMBERED = 4_096
 """How many selections of rows, by event and actors, a table keeps: memory stays flat, whatever is read."""
 
@@ -96,6 +99,11 @@ class ExposureReading:
     event: str
     reason: str
     relevance: float
+
+    @property
+    def stands_alone(self) -> bool:
+        """Return whether it is clear enough for a title that names nobody."""
+        return 1.0 - self.probabilities[1] >= LEAST_ALONE and abs(self.value) >= LEAST_ALONE_LEAN
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE, table_id()]
+        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE, LEAST_ALONE_LEAN, table_id()]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
@@ -194,7 +202,8 @@ class ExposureTable:
         -------
         list of ExposureReading
             By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``), and
-            none at all where nobody is named and nobody much moved (``LEAST_ALONE``).
+            none at all where nobody is named and nobody clearly moved (``LEAST_ALONE``,
+            ``LEAST_ALONE_LEAN``).
         """
         asked = self._asked(title, named, on)
         weighed = self._weighed(asked, named, events, direction)
@@ -216,8 +225,7 @@ class ExposureTable:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
-        alone = not asked.named and all(1.0 - reading.probabilities[1] < LEAST_ALONE for reading in readings)
-        return [] if alone else readings
+        return readings if asked.named or any(reading.stands_alone for reading in readings) else []
 
     def _pushed(
         self, weighed: list[tuple[str, int, float]], asked: _Asked

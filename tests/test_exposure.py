@@ -15,6 +15,7 @@ from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
 from chipwire.signals.exposure import (
     LEAST_ALONE,
+    LEAST_ALONE_LEAN,
     LEAST_LEAN,
     LEAST_MOVED,
     LEAST_SEEN,
@@ -247,6 +248,15 @@ def test_a_title_that_names_nobody_moves_someone_clearly_or_nobody(small: Exposu
         events = {"chip_sale_ban": ban, "none": 1 - ban}
         assert [one.issuer for one in small.read(title, (), events, happens)] == expected
         assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, happens)] == moved
+
+
+def test_a_title_that_names_nobody_and_may_be_good_or_bad_for_all_moves_nobody(small: ExposureTable) -> None:
+    title, events, moved = "Lorry with h20 cards turned back", {"chip_sale_ban": 1.0}, ["AMD", "CAMBRICON", "NVIDIA"]
+    for part, expected in ((0.99, []), (1.01, moved)):
+        lean = part * LEAST_ALONE_LEAN / 0.8  # of the heavier of the two rows
+        direction = ((1 + lean) / 2, 0.0, (1 - lean) / 2)
+        assert [one.issuer for one in small.read(title, (), events, direction)] == expected
+        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, direction)] == moved
 
 
 @pytest.mark.parametrize(
