@@ -72,8 +72,8 @@ LEAST_LEAN = 0.02
 LEAST_ALONE = 0.46
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
-LEAST_ALONE_LEAN = 0.3
-"""And up and down differ by this much for the same issuer: what only smells of chip news pushes both ways at once."""
+LEAST_ALONE_LEAN = 0.15
+"""And up and down differ by this much for somebody: what only smells of chip news pushes both ways at once."""
 
 REMEMBERED = 4_096
 """How many selections of rows, by event and actors, a table keeps: memory stays flat, whatever is read."""
@@ -99,11 +99,6 @@ class ExposureReading:
     event: str
     reason: str
     relevance: float
-
-    @property
-    def stands_alone(self) -> bool:
-        """Return whether it is clear enough for a title that names nobody."""
-        return 1.0 - self.probabilities[1] >= LEAST_ALONE and abs(self.value) >= LEAST_ALONE_LEAN
 
 
 @dataclass(frozen=True)
@@ -225,7 +220,7 @@ class ExposureTable:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
-        return readings if asked.named or any(reading.stands_alone for reading in readings) else []
+        return readings if asked.named or _clear(readings) else []
 
     def _pushed(
         self, weighed: list[tuple[str, int, float]], asked: _Asked
@@ -361,6 +356,14 @@ BY_ROLE = frozenset(
     ("chip_sale_ban", "tool_ban", "relaxation", "procurement", "cheap_model_shock", "retaliation", "tariff")
 )
 """Events of policy and markets, where a named issuer stands on the side that the table gives to its role."""
+
+
+def _clear(readings: Collection[ExposureReading]) -> bool:
+    """Return whether readings are clear enough for a title that names nobody."""
+    return (
+        max((1.0 - reading.probabilities[1] for reading in readings), default=0.0) >= LEAST_ALONE
+        and max(abs(reading.value) for reading in readings) >= LEAST_ALONE_LEAN
+    )
 
 
 def _agreement(probabilities: Three, sign: int) -> float:
