@@ -24,8 +24,8 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, name
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
 FOLDER: Final = "chipwire.signals.training"
 MARKET_COLUMNS: Final = ("group", "headline", "labels")
-NEWEST: Final = ("_aside.csv", "_edges.csv", "_seeming.csv")
-"""Endings of the files that no earlier weights have seen: a training that goes on from such reads them all."""
+NEWEST: Final = {"_aside.csv": 2, "_edges.csv": 1, "_seeming.csv": 1, "_relative.csv": 3, "_lures.csv": 3}
+"""Endings of the youngest files and how often an epoch reads each headline of theirs, by the labels alone."""
 
 
 def load_headlines(universe: Universe | None = None, endings: str | tuple[str, ...] = ".csv") -> list[Text]:

@@ -37,9 +37,9 @@ class Recipe:
         Share of the steps over which the rate rises; share of the last steps that are trained with rounding.
     masked_share : float
         Share of the texts whose names are masked, drawn anew in each epoch.
-    own_repeats, newest_repeats, public_repeats, frame_repeats : int
-        How often one of our own rows and older headlines, of the newest headlines, of the public and market ones is
-        read in an epoch, and how many texts are grown from each frame.
+    own_repeats, public_repeats, frame_repeats : int
+        How often one of our own rows and older headlines, of the public and market ones is read in an epoch, and how
+        many texts are grown from each frame.
     known_share : float
         Share of the older headlines (all but `train_headlines.NEWEST`) that an epoch draws, for a training that goes
         on from earlier weights; rows, public sets, market headlines, mentions and frames are read whole.
@@ -60,7 +60,6 @@ class Recipe:
     rounded_share: float = 0.25
     masked_share: float = 0.3
     own_repeats: int = 1
-    newest_repeats: int = 1
     public_repeats: int = 1
     frame_repeats: int = 1
     known_share: float = 1.0

@@ -39,8 +39,8 @@ class Data:
     ----------
     headlines : list of Text
         For training only, like the frames; those near to a validation or test wording are not among them.
-    newest : list of Text
-        Further such headlines, of `train_headlines.NEWEST`.
+    newest : mapping of str to list of Text
+        Further such headlines, by the endings of `train_headlines.NEWEST`.
     markets : list of Text
         Market headlines of our own, without themes and events; for training only.
     mentions : list of Text
@@ -50,7 +50,7 @@ class Data:
     own: Mapping[str, list[Text]]
     public: Mapping[str, list[Text]]
     headlines: list[Text]
-    newest: list[Text]
+    newest: Mapping[str, list[Text]]
     markets: list[Text]
     mentions: list[Text]
     frames: list[Frame]
@@ -64,7 +64,8 @@ class Data:
     @property
     def ours(self) -> list[Text]:
         """All texts of our own that are trained on, but the grown ones."""
-        return [*self.own["train"], *self.headlines, *self.newest, *self.markets, *self.mentions]
+        newest = [text for texts in self.newest.values() for text in texts]
+        return [*self.own["train"], *self.headlines, *newest, *self.markets, *self.mentions]
 
 
 def gather(folder: Path) -> Data:
@@ -90,8 +91,9 @@ def gather(folder: Path) -> Data:
         counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
     kept = drop_near(headlines, _held(own))
     counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
-    last = {text.original for text in load_headlines(endings=NEWEST)}
-    older, newest = ([text for text in kept if (text.original in last) is wanted] for wanted in (False, True))
+    ending_of = {text.original: ending for ending in NEWEST for text in load_headlines(endings=ending)}
+    newest = {ending: [text for text in kept if ending_of.get(text.original) == ending] for ending in NEWEST}
+    older = [text for text in kept if text.original not in ending_of]
     written = load_markets()
     markets = drop_near(written, [*_held(own), *_held(public)])
     counts["market headlines"] = len(written)
@@ -136,7 +138,8 @@ def epoch_texts(
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        whole += data.own["train"] * recipe.own_repeats + data.newest * recipe.newest_repeats + data.mentions
+        whole += data.own["train"] * recipe.own_repeats + data.mentions
+        whole += [text for ending, texts in data.newest.items() for text in texts * NEWEST[ending]]
         whole += data.markets * recipe.public_repeats + drop_near(grown, data.held)
     if recipe.known_share < 1:
         drawn = [text for text in drawn if rng.random() < recipe.known_share]

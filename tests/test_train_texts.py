@@ -15,7 +15,7 @@ from chipwire.signals.gloss import Gloss
 from chipwire.signals.models import Item
 from chipwire.signals.train_domain import EVENTS, NEAR, Target, Text, near_pairs
 from chipwire.signals.train_frames import Frame
-from chipwire.signals.train_headlines import load_markets, parse_market
+from chipwire.signals.train_headlines import NEWEST, load_headlines, load_markets, parse_market
 from chipwire.signals.train_loop import Recipe
 from chipwire.signals.train_network import ROLES
 from chipwire.signals.train_texts import Data, epoch_texts, hear, varied
@@ -32,7 +32,9 @@ class Nothing:
         return []
 
 
+LAST = list(NEWEST)[-1]
 KINDS = {"own": 10, "headlines": 400, "newest": 20, "markets": 30, "mentions": 50, "public": 40}
+READ = {**KINDS, "newest": 20 * NEWEST[LAST]}
 
 
 def made() -> Data:
@@ -40,7 +42,8 @@ def made() -> Data:
     of = {kind: [text(f"Acme {kind} {number}") for number in range(count)] for kind, count in KINDS.items()}
     held: dict[str, list[Text]] = {"validation": [], "test": []}
     own, public = ({"train": of[kind], **held} for kind in ("own", "public"))
-    return Data(own, public, of["headlines"], of["newest"], of["markets"], of["mentions"], [], {})
+    newest = {ending: of["newest"] if ending == LAST else [] for ending in NEWEST}
+    return Data(own, public, of["headlines"], newest, of["markets"], of["mentions"], [], {})
 
 
 def read(recipe: Recipe) -> Counter[str]:
@@ -50,19 +53,26 @@ def read(recipe: Recipe) -> Counter[str]:
     return Counter(one.text.split()[1] for one in found)
 
 
-def test_an_epoch_reads_everything_once() -> None:
-    assert read(Recipe()) == KINDS
+def test_an_epoch_reads_everything_once_and_the_newest_as_often_as_they_say() -> None:
+    assert read(Recipe()) == READ
 
 
 def test_only_the_older_headlines_are_drawn_from() -> None:
     found = read(Recipe(known_share=0.25))
     assert 60 < found.pop("headlines") < 140  # 100 are expected, with a deviation of 8.7
-    assert found == {kind: count for kind, count in KINDS.items() if kind != "headlines"}
+    assert found == {kind: count for kind, count in READ.items() if kind != "headlines"}
 
 
-def test_public_texts_are_repeated_with_market_headlines_and_the_newest_apart() -> None:
-    assert read(Recipe(public_repeats=3)) == {**KINDS, "public": 120, "markets": 90}
-    assert read(Recipe(newest_repeats=2)) == {**KINDS, "newest": 40}
+def test_public_texts_are_repeated_with_market_headlines() -> None:
+    assert read(Recipe(public_repeats=3)) == {**READ, "public": 120, "markets": 90}
+
+
+def test_the_newest_files_are_there_and_share_no_headline() -> None:
+    for ending, repeats in NEWEST.items():
+        assert repeats > 0
+        assert load_headlines(endings=ending)
+    endings = [text.original for ending in NEWEST for text in load_headlines(endings=ending)]
+    assert len(endings) == len(set(endings))
 
 
 class Voice:
@@ -82,7 +92,7 @@ def test_of_what_is_new_to_it_a_committee_is_not_asked() -> None:
     for asked in (data.own["train"], data.public["train"], data.headlines):
         assert all(one.said is not None and one.targets[0].said is not None for one in asked)
     assert all(
-        one.said is None and one.targets[0].said is None for one in (*data.newest, *data.markets, *data.mentions)
+        one.said is None and one.targets[0].said is None for one in (*data.newest[LAST], *data.markets, *data.mentions)
     )
 
 
