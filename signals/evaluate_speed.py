@@ -1,9 +1,9 @@
 """How fast the reader reads beside the default pipeline of transformers, and how often int8 agrees with float32.
 
 Both read the same distinct English headlines, each once, in turns; what counts is the median of five. The reader does
-all that it does in ``chipwire score``: language, links, themes, event, signs, exposures, embedding. The pipeline gives
-one label for the whole text. Its encoder has the shape and the tokenizer of the embedded one and random weights, which
-cost the same time as trained ones.
+all that it does in ``chipwire score`` but writing: language, links, themes, event, signs, exposures, embedding. The
+pipeline gives one label for the whole text. Its encoder has the shape and the tokenizer of the embedded one and random
+weights, which cost the same time as trained ones.
 """
 
 from __future__ import annotations

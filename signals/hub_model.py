@@ -55,7 +55,7 @@ class TransformersModel:
         self.batch_rows = 32 if self._device == "cpu" else 256
         self.card = ModelCard(
             name=Path(reference).name if local else reference, languages=(), events=(), training_cutoff=None,
-            files_sha256=digest,
+            files_sha256=digest, piece=2 * self.batch_rows,
         )  # fmt: skip
 
     def read(self, items: Sequence[Item]) -> Readings:

@@ -107,6 +107,8 @@ class ModelCard:
         Names of the second axis of `Readings.roles`; empty: it gives none.
     least_meant : float
         A name of no relevance for which nothing vouches and whose `Readings.meant` is less means something else.
+    piece : int
+        Texts that it is best given at a time; who stops it waits for two such pieces at most.
     """
 
     name: str
@@ -117,6 +119,7 @@ class ModelCard:
     selftest: tuple[tuple[str, str, str], ...] = SELFTEST
     roles: tuple[str, ...] = ()
     least_meant: float = 0.0
+    piece: int = 512
 
     def reads(self, language: str) -> bool:
         """Return whether it was trained on a language; 'und' is worth a try."""

@@ -51,9 +51,9 @@ Feed = dict[str, NDArray[Any]]
 class OnnxModel:
     """One reading model; `BadModel` when a file of its folder is missing, too large, or not what it should be.
 
-    Texts of the same number of tokens run in batches of at most `batch_tokens` tokens: nothing is padded. A batch
-    has at least two rows and two targets: then the runtime sums each row in the same order whatever stands beside it,
-    and a score does not depend on where an earlier run was cut off.
+    Texts of the same number of tokens run together, in batches of `batch_tokens` tokens or of one text: none is padded.
+    A batch has at least two rows and two targets, of padding where there is one: then the runtime sums each row in
+    the same order whatever stands beside it, and a score does not depend on where an earlier run was cut off.
     """
 
     batch_tokens = 512

@@ -35,9 +35,6 @@ NEWS = 0.5
 READING_RULES = "2"
 """Raise it when the same model would say something else of the same text: it is part of a reader's identity."""
 
-PIECE = 512
-"""So many texts go to the model at a time; a caller with many more gains most."""
-
 Three = tuple[float, float, float]
 
 
@@ -120,7 +117,7 @@ class HeadlineReading:
 
 
 class Reader:
-    """Reads headlines with one model, one universe and one exposure table.
+    """Reads headlines with one model, one universe and one exposure table; of no use in a forked child.
 
     Parameters
     ----------
@@ -199,7 +196,8 @@ class Reader:
         for number, one in asked.items():
             numbers.setdefault(one.wanted(masked=self.masked), []).append(number)
         wanted = sorted(numbers, key=lambda each: (each.items[0].language, len(each.text)), reverse=True)
-        pieces = [wanted[start : start + PIECE] for start in range(0, len(wanted), PIECE)]
+        size = self.model.card.piece
+        pieces = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         for piece, said in zip(pieces, self._workers.map(self._said, pieces), strict=True):
             for each, what in zip(piece, said, strict=True):
                 yield from ((number, what) for number in numbers[each])

@@ -29,7 +29,9 @@ LINK_BATCH = 50_000
 LOOK_BATCH = 20_000
 """Texts looked at together to see which the model has to read; most of a general feed ends here."""
 SCORE_BATCH = 2_048
-"""Texts read by the model in one transaction: what a kill can lose."""
+"""Texts read by the model in one transaction at most: what a kill can lose. Of a slow model they are `PIECES`."""
+PIECES = 4
+"""Pieces that a model is best given at a time, in one transaction."""
 EMBEDDING_DECIMALS = 3
 """Enough for novelty, and a third of the space of floats as they come."""
 
@@ -215,8 +217,9 @@ class _Work:
 
     def read(self, texts: Sequence[_Text]) -> None:
         """Have texts read by the model, a batch at a time."""
-        for start in range(0, len(texts), SCORE_BATCH):
-            batch = texts[start : start + SCORE_BATCH]
+        size = min(SCORE_BATCH, PIECES * self._reader.model.card.piece)
+        for start in range(0, len(texts), size):
+            batch = texts[start : start + size]
             days = [each for text in batch for each in text.days]
             readings = self._reader.read([title for text in batch for title in text.titles()])
             both = [

@@ -31,6 +31,7 @@ from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text, glossed
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Grower
+from chipwire.signals.train_headlines import NEWEST
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
 from chipwire.signals.train_meant import fit_meant
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
@@ -188,7 +189,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "13",
+        "version": "14",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -202,6 +203,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
         "public_data": [dict(item) for item in PUBLIC],
         "counts": data.counts,
         "recipe": asdict(recipe),
+        "newest": {} if recipe.public_only else NEWEST,
         "second_opinion": None if recipe.public_only else {"share": SECOND, "folds": FOLDS, "seeds": SECOND_SEEDS},
         "seed": seed,
         "selftest": [

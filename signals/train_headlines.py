@@ -28,7 +28,7 @@ NEWEST: Final = {"_aside.csv": 2, "_edges.csv": 1, "_seeming.csv": 1, "_relative
 """Endings of the youngest files and how often an epoch reads each headline of theirs, by the labels alone."""
 
 
-def load_headlines(universe: Universe | None = None, endings: str | tuple[str, ...] = ".csv") -> list[Text]:
+def load_headlines(universe: Universe | None = None, ending: str = ".csv") -> list[Text]:
     """Return the headlines of all files whose names end so, by name of the file, in its order.
 
     Raises
@@ -41,7 +41,7 @@ def load_headlines(universe: Universe | None = None, endings: str | tuple[str, .
     names = (entry.name for entry in resources.files(FOLDER).iterdir())
     return [
         text
-        for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(endings))
+        for file in sorted(name for name in names if name.startswith("headlines_") and name.endswith(ending))
         for text in parsed(file, COLUMNS, lambda record: parse_headline(record, linker, universe))
     ]
 

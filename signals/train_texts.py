@@ -91,7 +91,7 @@ def gather(folder: Path) -> Data:
         counts[f"headlines, {language}"] = sum(text.language == language for text in headlines)
     kept = drop_near(headlines, _held(own))
     counts["dropped: headlines near a validation or test wording"] = len(headlines) - len(kept)
-    ending_of = {text.original: ending for ending in NEWEST for text in load_headlines(endings=ending)}
+    ending_of = {text.original: ending for ending in NEWEST for text in load_headlines(ending=ending)}
     newest = {ending: [text for text in kept if ending_of.get(text.original) == ending] for ending in NEWEST}
     older = [text for text in kept if text.original not in ending_of]
     written = load_markets()

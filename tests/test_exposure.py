@@ -259,6 +259,18 @@ def test_a_title_that_names_nobody_and_may_be_good_or_bad_for_all_moves_nobody(s
         assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, direction)] == moved
 
 
+def test_who_is_moved_most_and_who_leans_most_need_not_be_the_same(small: ExposureTable) -> None:
+    title, events = "Lorry with h20 cards turned back", {"chip_sale_ban": 1.0}
+    both_ways = (0.49, 0.0, 0.51)  # the table alone leans by 0.016
+    much, lean = LEAST_ALONE, LEAST_ALONE_LEAN
+    for part, expected in ((0.9, []), (1.2, ["AMD", "CAMBRICON", "NVIDIA"])):
+        seen = {"AMD": (0.0, 1 - 2 * part * lean, 2 * part * lean), "NVIDIA": (much, 0.95 - 2 * much, much + 0.05)}
+        found = small.read(title, (), events, both_ways, None, seen)
+        assert [one.issuer for one in found] == expected
+        for one in found:
+            assert 1 - one.probabilities[1] < much or abs(one.value) < lean
+
+
 @pytest.mark.parametrize(
     ("title", "event"),
     [

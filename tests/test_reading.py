@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,10 +14,9 @@ import pytest
 
 from chipwire.data.errors import BadModel
 from chipwire.data.universe import Issuer, Universe, load_universe
-from chipwire.signals import reading as reading_module
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.exposure_rows import COLUMNS
-from chipwire.signals.models import Item, ModelCard, Readings
+from chipwire.signals.models import Item, ModelCard, Readings, load_model
 from chipwire.signals.reading import HeadlineReading, Reader, TargetReading, Title
 
 EVENTS = ("none", "chip_sale_ban", "relaxation")
@@ -197,6 +197,9 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     before = sure.id, doubting.id
     monkeypatch.setattr("chipwire.signals.reading.NEWS", 0.25)
     assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
+    before = sure.id, doubting.id
+    monkeypatch.setattr("chipwire.signals.reading.READING_RULES", "another")
+    assert (sure.id == before[0], doubting.id == before[1]) == (False, False)
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:
@@ -301,16 +304,37 @@ def test_masked_or_not_the_order_and_number_of_titles_change_no_reading(exposure
     assert reader.read([]) == []
 
 
-def test_read_in_pieces_every_title_gets_its_own_reading_and_each_text_is_read_once(
-    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def in_pieces(model, size: int):
+    """Return a model that is given so many texts at a time."""
+    model.card = replace(model.card, piece=size)
+    return model
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_shipped_model_reads_in_pieces_what_it_reads_one_by_one(masked: bool) -> None:
+    said = ("cuts prices", "denies a ban on H20 sales", "and Samsung win orders from AMD", "names a new chairman")
+    titles = [
+        *(Title(f"{name} {what}{' again' * n}", "en") for n, name in enumerate(("Nvidia", "SMIC")) for what in said),
+        *(Title(f"{name}{what}", "zh") for name in ("中芯国际", "寒武纪和海光") for what in ("下调展望", "获国产大单")),
+        Title("Nvidia cuts prices", "en", also=("TSMC",)), Title("Nvidia cuts prices", "en", date(2020, 1, 1)),
+        Title("Nvidia s'envole", "fr"), Title("Farmers meet", "en"), Title("GPU sales to China barred", "en"),
+    ]  # fmt: skip
+    reader = Reader(in_pieces(load_model(), 3), load_universe(), masked=masked)
+    together = reader.read(titles)
+    assert len({reading.targets for reading in together}) > 12
+    for title, found in zip(titles, together, strict=True):
+        (alone,) = reader.read([title])
+        assert replace(found, embedding=None) == replace(alone, embedding=None)
+        assert np.array_equal(found.embedding, alone.embedding)
+
+
+def test_read_in_pieces_every_title_gets_its_own_reading_and_each_text_is_read_once(exposures: ExposureTable) -> None:
     texts = [f"{'Nvidia ' * (1 + n % 2)}names {n * 7919} chips in a ban on H20 sales" for n in range(23)]
     titles = [Title(text, "en", on) for text in (*texts, *texts[::3]) for on in (None, date(2023, 1, 1))]
     whole = Reader(FakeModel(), load_universe(), exposures=exposures)
     expected = whole.read(titles)
     assert [reading.title for reading in expected] == [title.title for title in titles]
-    monkeypatch.setattr(reading_module, "PIECE", 4)
-    model = FakeModel()
+    model = in_pieces(FakeModel(), 4)
     found = Reader(model, load_universe(), exposures=exposures).read(titles)
     for one_, other in zip(found, expected, strict=True):
         assert (one_.title, one_.targets, one_.themes) == (other.title, other.targets, other.themes)
@@ -318,19 +342,38 @@ def test_read_in_pieces_every_title_gets_its_own_reading_and_each_text_is_read_o
     assert {len(reading.targets) for reading in found} == {2, 3}
 
 
-def test_a_model_that_fails_on_a_later_piece_fails_the_reading(
-    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
+def test_the_first_piece_that_a_model_fails_on_fails_the_reading_and_the_next_is_read_again(
+    exposures: ExposureTable,
 ) -> None:
     class Failing(FakeModel):
         def read(self, items: Sequence[Item]) -> Readings:
-            if any("ninth" in item.text for item in items):
-                raise BadModel("fake", "it has had enough")
+            for item in items:
+                if "fails" in item.text:
+                    raise BadModel("fake", f"it stumbles over {item.text}")
             return super().read(items)
 
-    monkeypatch.setattr(reading_module, "PIECE", 2)
-    titles = [Title(f"Nvidia shows chip {n}", "en") for n in range(12)] + [Title("AMD's ninth", "en")]
-    with pytest.raises(BadModel, match="had enough"):
-        Reader(Failing(), load_universe(), exposures=exposures).read(titles)
+    reader = Reader(in_pieces(Failing(), 2), load_universe(), exposures=exposures)
+    titles = [Title(f"Nvidia shows chip {'I' * n}", "en") for n in range(12)]
+    with pytest.raises(BadModel, match="over Nvidia fails, it is said$"):
+        reader.read([Title("Nvidia fails", "en"), *titles, Title("Nvidia fails, it is said", "en")])
+    assert [reading.title for reading in reader.read(titles)] == [title.title for title in titles]
+
+
+def test_who_stops_a_reading_waits_for_two_pieces_at_most(exposures: ExposureTable) -> None:
+    model = in_pieces(FakeModel(), 2)
+    reader = Reader(model, load_universe(), exposures=exposures)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    reader._told = stopped  # type: ignore[method-assign]  # stands for a key pressed while a reading is judged
+    first, reads = Event(), model.read
+    model.read = lambda items: (first.wait(60) if model.asked else None, reads(items))[1]  # type: ignore[method-assign]  # all but the first wait
+    with pytest.raises(KeyboardInterrupt):
+        reader.read([Title(f"Nvidia shows chip {n}", "en") for n in range(40)])
+    first.set()
+    reader._workers.shutdown()
+    assert len(model.asked) <= 3 * 2
 
 
 def test_a_model_that_gives_sentiment_alone_gets_themes_and_event_by_rules(exposures: ExposureTable) -> None:

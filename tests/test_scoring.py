@@ -281,6 +281,15 @@ def test_a_model_that_fails_loses_only_the_batch_that_it_failed_on(warehouse, mo
     assert run(warehouse, FakeModel("broken")).already == 0  # another model's files: nothing is shared
 
 
+def test_a_slow_model_loses_no_more_than_some_pieces(warehouse) -> None:
+    model = FakeModel()
+    model.card = replace(model.card, piece=1)
+    add(warehouse, [(f"h{n}", f"Good day {n} for Intel", START + timedelta(days=n), "en") for n in range(9)])
+    run(warehouse, model)
+    batches = warehouse.rows("SELECT rows_read FROM batch WHERE command = 'score' AND rows_read > 0 ORDER BY batch_id")
+    assert batches == [(4,), (4,), (1,)]
+
+
 # --- signals ---------------------------------------------------------------------------------------------
 
 
