@@ -50,7 +50,7 @@ from pathlib import Path
 
 from chipwire.data.universe import Universe, load_universe
 from chipwire.signals.characters import table_id
-from chipwire.signals.exposure_rows import COLUMNS, SEEN_ONLY, Exposure, Words, load_rows
+from chipwire.signals.exposure_rows import BY_ROLE, COLUMNS, OWN_SIGN, SEEN_ONLY, Exposure, Words, load_rows
 
 Three = tuple[float, float, float]
 
@@ -69,11 +69,14 @@ LEAST_SEEN = 0.2
 LEAST_LEAN = 0.02
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-LEAST_ALONE = 0.46
+LEAST_ALONE = 0.44
 """A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
 
 LEAST_ALONE_LEAN = 0.15
 """And up and down differ by this much for somebody: what only smells of chip news pushes both ways at once."""
+
+LEAST_DOUBTFUL, LEAST_DOUBTFUL_LEAN = 0.49, 0.35
+"""The same two for a title of which little says that it is about chips: mountains are ascended, too."""
 
 REMEMBERED = 4_096
 """How many selections of rows, by event and actors, a table keeps: memory stays flat, whatever is read."""
@@ -156,7 +159,8 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, LEAST_ALONE, LEAST_ALONE_LEAN, table_id()]
+        alone = [LEAST_ALONE, LEAST_ALONE_LEAN, LEAST_DOUBTFUL, LEAST_DOUBTFUL_LEAN]
+        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, *alone, table_id()]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
@@ -167,6 +171,8 @@ class ExposureTable:
         direction: Three,
         on: date | None = None,
         seen: Mapping[str, Three] | None = None,
+        *,
+        doubtful: bool = False,
     ) -> list[ExposureReading]:
         """Return how the event moves the issuers that the headline does not name.
 
@@ -192,13 +198,15 @@ class ExposureTable:
             What the model sees of issuers that are not named: P(down), P(not moved), P(up) of each. It is mixed with
             what the table says (``SEEN``), and where the words of no row's subject occur, it stands for them: the
             likeliest event's row for the issuer then gives the reason, or there is no reading.
+        doubtful : bool
+            Whether little in the title says that it is about chips; where somebody is named it does not matter.
 
         Returns
         -------
         list of ExposureReading
             By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``), and
             none at all where nobody is named and nobody clearly moved (``LEAST_ALONE``,
-            ``LEAST_ALONE_LEAN``).
+            ``LEAST_ALONE_LEAN``; of a doubtful title ``LEAST_DOUBTFUL``, ``LEAST_DOUBTFUL_LEAN``).
         """
         asked = self._asked(title, named, on)
         weighed = self._weighed(asked, named, events, direction)
@@ -220,7 +228,7 @@ class ExposureTable:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
-        return readings if asked.named or _clear(readings) else []
+        return readings if asked.named or _clear(readings, doubtful=doubtful) else []
 
     def _pushed(
         self, weighed: list[tuple[str, int, float]], asked: _Asked
@@ -344,26 +352,13 @@ _NOBODY = frozenset(("*", "none"))
 _NO_ROLES: frozenset[str] = frozenset()
 
 
-OWN_SIGN = {
-    "chip_sale_ban": -1, "tool_ban": -1, "entity_listing": -1, "relaxation": 1, "procurement": 1, "state_funding": 1,
-    "model_launch": 1, "cheap_model_shock": -1, "capex": 1, "earnings": 1, "guidance": 1, "rating": 1,
-    "risk_warning": -1, "supply_deal": 1, "product_launch": 1, "lawsuit": -1, "probe": -1, "retaliation": -1,
-    "tariff": -1, "merger": 1, "management": 1, "production": 1, "listing": 1, "sales_figures": 1, "security": -1,
-}  # fmt: skip
-"""Which way an event, when it happens, pushes the company that it befalls: a suit down, an order up."""
-
-BY_ROLE = frozenset(
-    ("chip_sale_ban", "tool_ban", "relaxation", "procurement", "cheap_model_shock", "retaliation", "tariff")
-)
-"""Events of policy and markets, where a named issuer stands on the side that the table gives to its role."""
-
-
-def _clear(readings: Collection[ExposureReading]) -> bool:
+def _clear(readings: Collection[ExposureReading], *, doubtful: bool) -> bool:
     """Return whether readings are clear enough for a title that names nobody."""
-    return (
-        max((1.0 - reading.probabilities[1] for reading in readings), default=0.0) >= LEAST_ALONE
-        and max(abs(reading.value) for reading in readings) >= LEAST_ALONE_LEAN
-    )
+    moved = max((1.0 - reading.probabilities[1] for reading in readings), default=0.0)
+    lean = max((abs(reading.value) for reading in readings), default=0.0)
+    if doubtful:
+        return moved >= LEAST_DOUBTFUL and lean >= LEAST_DOUBTFUL_LEAN
+    return moved >= LEAST_ALONE and lean >= LEAST_ALONE_LEAN
 
 
 def _agreement(probabilities: Three, sign: int) -> float:

@@ -28,6 +28,19 @@ EVENTS = (
 )  # fmt: skip
 """The event types that can move an issuer; ``none`` moves nobody."""
 
+OWN_SIGN = {
+    "chip_sale_ban": -1, "tool_ban": -1, "entity_listing": -1, "relaxation": 1, "procurement": 1, "state_funding": 1,
+    "model_launch": 1, "cheap_model_shock": -1, "capex": 1, "earnings": 1, "guidance": 1, "rating": 1,
+    "risk_warning": -1, "supply_deal": 1, "product_launch": 1, "lawsuit": -1, "probe": -1, "retaliation": -1,
+    "tariff": -1, "merger": 1, "management": 1, "production": 1, "listing": 1, "sales_figures": 1, "security": -1,
+}  # fmt: skip
+"""Which way an event, when it happens, pushes the company that it befalls: a suit down, an order up."""
+
+BY_ROLE = frozenset(
+    ("chip_sale_ban", "tool_ban", "relaxation", "procurement", "cheap_model_shock", "retaliation", "tariff")
+)
+"""Events of policy and markets, where a named issuer stands on the side that the table gives to its role."""
+
 COLUMNS = ("event", "actor", "subject", "role", "sign", "weight", "valid_from", "reason")
 
 READ_CHARACTERS = 1_000

@@ -32,7 +32,7 @@ MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
 NEWS = 0.5
 """A name in news of this relevance is the company's, whatever the model thinks of the letters."""
-READING_RULES = "2"
+READING_RULES = "3"
 """Raise it when the same model would say something else of the same text: it is part of a reader's identity."""
 
 Three = tuple[float, float, float]
@@ -156,9 +156,9 @@ class Reader:
     @property
     def id(self) -> str:
         """The identity of all that makes a score: model, rules, exposure table, names, masking."""
-        parts = [READING_RULES, self.rules.id, self.exposures.id, self.linker_id]
+        parts = [READING_RULES, self.rules.id, self.exposures.id, self.linker_id, trade().pattern]
         if self.model.card.least_meant:
-            parts += [str(NEWS), trade().pattern]
+            parts.append(str(NEWS))
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -249,6 +249,10 @@ class Reader:
             for themes, events, direction, of_issuers, row in rows
         ]  # fmt: skip
 
+    def _doubtful(self, asked: _Asked) -> bool:
+        """Whether a single word says that a title may be about chips, and none that vouches for names."""
+        return len(self.rules.words_of_chips(asked.text)) <= 1 and not asked.speaks_of_trade()
+
     def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], Three]:
         """Read themes and event by rules, for a model that gives none."""
         found = self.rules.read(text)
@@ -272,7 +276,9 @@ class Reader:
         ]  # fmt: skip
         against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
-        moved = self.exposures.read(asked.text, named, whole.events, (for_, none, against), asked.on, whole.moved)
+        way = (for_, none, against)
+        doubtful = not named and self._doubtful(asked)
+        moved = self.exposures.read(asked.text, named, whole.events, way, asked.on, whole.moved, doubtful=doubtful)
         targets += [
             TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
         ]
@@ -307,8 +313,12 @@ class _Asked:
         return (
             any(not self.in_title(issuer) for issuer in self.named)
             or any(exchange_says(self.text, *span) for spans in self._spans.values() for span in spans)
-            or trade().search(simplified(self.text)) is not None
+            or self.speaks_of_trade()
         )
+
+    def speaks_of_trade(self) -> bool:
+        """Whether a word of companies, chips or devices stands in it."""
+        return trade().search(simplified(self.text)) is not None
 
     def where(self, issuer: str) -> str:
         return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"

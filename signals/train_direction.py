@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from chipwire.signals.exposure import BY_ROLE, OWN_SIGN, load_exposures
+from chipwire.signals.exposure import load_exposures
+from chipwire.signals.exposure_rows import BY_ROLE, OWN_SIGN
 
 Direction = Literal["for", "against"]
 

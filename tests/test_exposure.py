@@ -16,6 +16,8 @@ from chipwire.data.universe import load_universe
 from chipwire.signals.exposure import (
     LEAST_ALONE,
     LEAST_ALONE_LEAN,
+    LEAST_DOUBTFUL,
+    LEAST_DOUBTFUL_LEAN,
     LEAST_LEAN,
     LEAST_MOVED,
     LEAST_SEEN,
@@ -269,6 +271,18 @@ def test_who_is_moved_most_and_who_leans_most_need_not_be_the_same(small: Exposu
         assert [one.issuer for one in found] == expected
         for one in found:
             assert 1 - one.probabilities[1] < much or abs(one.value) < lean
+
+
+def test_a_doubtful_title_needs_more_of_both(small: ExposureTable) -> None:
+    title, moved = "Lorry with h20 cards turned back", ["AMD", "CAMBRICON", "NVIDIA"]
+    for part, lean, expected in ((1.01, 1.0, moved), (0.99, 1.0, []), (1.3, 0.99, []), (1.3, 1.01, moved)):
+        ban = part * LEAST_DOUBTFUL / 0.8  # the heavier of the two rows weighs 0.8
+        way = 1.0 if lean == 1.0 else lean * LEAST_DOUBTFUL_LEAN / (part * LEAST_DOUBTFUL)
+        direction = ((1 + way) / 2, 0.0, (1 - way) / 2)
+        events = {"chip_sale_ban": ban, "none": 1 - ban}
+        assert [one.issuer for one in small.read(title, (), events, direction, doubtful=True)] == expected
+        assert [one.issuer for one in small.read(title, (), events, direction)] == moved
+        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, direction, doubtful=True)] == moved
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_what_becomes_of_an_issuers_roles_is_added_up(exposures: ExposureTable) 
     model.read = with_roles
     reader = Reader(model, universe, exposures=exposures)
     asked = []
-    reader.exposures = SimpleNamespace(read=lambda *given: asked.append(given) or [])
+    reader.exposures = SimpleNamespace(read=lambda *given, doubtful: asked.append(given) or [])
     one(reader, "Export rules for chips")
     seen = asked[0][5]
     # Softmax of the sum over its roles, by hand; an issuer with none of them is not seen.
@@ -192,7 +192,7 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     sure, doubting = Reader(FakeModel(), load_universe(), exposures=exposures), unsure(exposures)
     before = sure.id, doubting.id
     monkeypatch.setattr("chipwire.signals.contexts.TRADE", ("chips", "life"))
-    assert (sure.id == before[0], doubting.id == before[1]) == (True, False)
+    assert (sure.id == before[0], doubting.id == before[1]) == (False, False)
     assert one(doubting, "Intel of three pies for a chef").unmeant == ()
     before = sure.id, doubting.id
     monkeypatch.setattr("chipwire.signals.reading.NEWS", 0.25)
@@ -200,6 +200,23 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     before = sure.id, doubting.id
     monkeypatch.setattr("chipwire.signals.reading.READING_RULES", "another")
     assert (sure.id == before[0], doubting.id == before[1]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("title", "moves"),
+    [
+        ("A ban on H20 lorries", False),  # one word that may be of the trade
+        ("A ban on H20 lorries to Wuxi", True),  # two
+        ("A ban on H20 graphics cards", True),
+        ("A ban on H20 lorries, says Intel", True),
+    ],
+)
+def test_a_title_in_which_little_speaks_of_chips_has_to_move_somebody_more(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, title: str, moves: bool
+) -> None:
+    assert "CAMBRICON" in by_issuer(one(reader, title))
+    monkeypatch.setattr("chipwire.signals.exposure.LEAST_DOUBTFUL", 0.9)  # it is moved with 0.6
+    assert ("CAMBRICON" in by_issuer(one(reader, title))) is moves
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:
