@@ -45,7 +45,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, start: Path | None, kept: float) ->
 
     monkeypatch.setattr(training, "fit", fit)
     nothing = {"train": [], "validation": [], "test": []}
-    data = Data(nothing, nothing, [], [], [], [], [], {})
+    data = Data(nothing, nothing, [], {}, [], [], [], {})
     network = training.train(Path("base"), data, Recipe(kept_share=kept), Gloss({}), 1, start)
     return float(network.weight[0])
 
