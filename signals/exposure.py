@@ -69,15 +69,6 @@ LEAST_SEEN = 0.2
 LEAST_LEAN = 0.02
 """Least part of it that up and down must differ by: under it the sign is a coin."""
 
-LEAST_ALONE = 0.44
-"""A title that names nobody moves someone with this P at least, or nobody: potatoes are barred somewhere, too."""
-
-LEAST_ALONE_LEAN = 0.15
-"""And up and down differ by this much for somebody: what only smells of chip news pushes both ways at once."""
-
-LEAST_DOUBTFUL, LEAST_DOUBTFUL_LEAN = 0.49, 0.35
-"""The same two for a title of which little says that it is about chips: mountains are ascended, too."""
-
 REMEMBERED = 4_096
 """How many selections of rows, by event and actors, a table keeps: memory stays flat, whatever is read."""
 
@@ -159,8 +150,7 @@ class ExposureTable:
         told = [[*(getattr(row, c) for c in COLUMNS[:-2]), row.valid_from.isoformat(), row.reason] for row in rows]
         patterns = [[[p.pattern for p in row.needs], [p.pattern for p in row.excludes]] for row in rows]
         roles = {issuer: sorted(held) for issuer, held in sorted(self._roles.items())}
-        alone = [LEAST_ALONE, LEAST_ALONE_LEAN, LEAST_DOUBTFUL, LEAST_DOUBTFUL_LEAN]
-        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, *alone, table_id()]
+        mix = [LEAST_EVENT, LEAST_MOVED, LEAST_SEEN, SEEN, LEAST_LEAN, table_id()]
         self.id = hashlib.blake2b(json.dumps([told, patterns, roles, mix]).encode(), digest_size=6).hexdigest()
 
     def read(
@@ -171,8 +161,6 @@ class ExposureTable:
         direction: Three,
         on: date | None = None,
         seen: Mapping[str, Three] | None = None,
-        *,
-        doubtful: bool = False,
     ) -> list[ExposureReading]:
         """Return how the event moves the issuers that the headline does not name.
 
@@ -198,15 +186,11 @@ class ExposureTable:
             What the model sees of issuers that are not named: P(down), P(not moved), P(up) of each. It is mixed with
             what the table says (``SEEN``), and where the words of no row's subject occur, it stands for them: the
             likeliest event's row for the issuer then gives the reason, or there is no reading.
-        doubtful : bool
-            Whether little in the title says that it is about chips; where somebody is named it does not matter.
 
         Returns
         -------
         list of ExposureReading
-            By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``), and
-            none at all where nobody is named and nobody clearly moved (``LEAST_ALONE``,
-            ``LEAST_ALONE_LEAN``; of a doubtful title ``LEAST_DOUBTFUL``, ``LEAST_DOUBTFUL_LEAN``).
+            By issuer; none for one that is hardly moved (``LEAST_MOVED``) or as likely up as down (``LEAST_LEAN``).
         """
         asked = self._asked(title, named, on)
         weighed = self._weighed(asked, named, events, direction)
@@ -228,7 +212,7 @@ class ExposureTable:
                 continue
             probabilities = (p_down, max(0.0, 1.0 - moved), p_up)
             readings.append(ExposureReading(issuer, value, probabilities, why.event, why.reason, why.row.weight))
-        return readings if asked.named or _clear(readings, doubtful=doubtful) else []
+        return readings
 
     def _pushed(
         self, weighed: list[tuple[str, int, float]], asked: _Asked
@@ -350,15 +334,6 @@ class ExposureTable:
 
 _NOBODY = frozenset(("*", "none"))
 _NO_ROLES: frozenset[str] = frozenset()
-
-
-def _clear(readings: Collection[ExposureReading], *, doubtful: bool) -> bool:
-    """Return whether readings are clear enough for a title that names nobody."""
-    moved = max((1.0 - reading.probabilities[1] for reading in readings), default=0.0)
-    lean = max((abs(reading.value) for reading in readings), default=0.0)
-    if doubtful:
-        return moved >= LEAST_DOUBTFUL and lean >= LEAST_DOUBTFUL_LEAN
-    return moved >= LEAST_ALONE and lean >= LEAST_ALONE_LEAN
 
 
 def _agreement(probabilities: Three, sign: int) -> float:

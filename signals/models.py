@@ -75,6 +75,8 @@ class Readings:
     meant : array of shape (targets,), or None
         How sure it is that the name of the target means the company where it stands, from 0 to 1: P if half of all
         such names meant something else. 1 where the name stands beyond what the model reads.
+    alone : array of shape (items,), or None
+        How sure it is that the text, if it names nobody, moves an issuer, from 0 to 1: P if half of such texts did.
     """
 
     sentiment: Floats
@@ -85,6 +87,7 @@ class Readings:
     embeddings: NDArray[np.float32] | None = None
     roles: Floats | None = None
     meant: Floats | None = None
+    alone: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ class ModelCard:
         Names of the second axis of `Readings.roles`; empty: it gives none.
     least_meant : float
         A name of no relevance for which nothing vouches and whose `Readings.meant` is less means something else.
+    least_alone : float
+        A text that names nobody moves nobody where the mean of its `Readings.alone` and the largest difference of
+        P(up) and P(down) that the exposure table gives an issuer is less.
     piece : int
         Texts that it is best given at a time; who stops it waits for two such pieces at most.
     """
@@ -119,6 +125,7 @@ class ModelCard:
     selftest: tuple[tuple[str, str, str], ...] = SELFTEST
     roles: tuple[str, ...] = ()
     least_meant: float = 0.0
+    least_alone: float = 0.0
     piece: int = 512
 
     def reads(self, language: str) -> bool:

@@ -40,7 +40,11 @@ from chipwire.signals.models import (
 FORMAT: Final = "chipwire-reader-2"
 OUTPUTS: Final = ("sentiment", "relevance", "themes", "event", "direction", "roles", "embedding")
 MEANT: Final = "meant"
-"""One more, which older graphs do not have."""
+ALONE: Final = "alone"
+LAST: Final = (MEANT, ALONE)
+"""Two more, which older graphs do not have."""
+MOST: Final = {MEANT: 0.5, ALONE: 0.9}
+"""The largest thresholds of theirs that make sense: beyond them hardly a name, or a title, would be left."""
 OF_TARGETS: Final = ("sentiment", "relevance", MEANT)
 BEYOND: Final = 20.0
 """The logit of `MEANT` of a name beyond the cut, of which the graph sees nothing: it is meant."""
@@ -99,15 +103,19 @@ class OnnxModel:
         self._tokenizer.enable_truncation(self._max_tokens)
 
     def _checked_outputs(self, folder: Path) -> list[str]:
-        """Return the graph's outputs, `OUTPUTS` and perhaps `MEANT`; `BadModel` where model.json speaks of others."""
+        """Return the graph's outputs, `OUTPUTS` and what it has of `LAST`; `BadModel` where model.json wants others."""
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         for what, output, names in (("event", "event", self.card.events), ("role", "roles", self.card.roles)):
             if len(names) != (apart := shapes[output][1]):
                 told = f"model.json names {counted(len(names), what)}, model.onnx tells {apart} apart"
                 raise BadModel(str(folder), f"{told}; copy the folder anew")
-        if self.card.least_meant and MEANT not in shapes:
-            raise BadModel(str(folder), "model.json has least_meant, model.onnx says of no name what it means")
-        return [*OUTPUTS, *([MEANT] if MEANT in shapes else [])]
+        for name, least, silent in (
+            (MEANT, self.card.least_meant, "says of no name what it means"),
+            (ALONE, self.card.least_alone, "does not say whether a text that names nobody moves anybody"),
+        ):
+            if least and name not in shapes:
+                raise BadModel(str(folder), f"model.json has least_{name}, model.onnx {silent}")
+        return [*OUTPUTS, *(name for name in LAST if name in shapes)]
 
     def read(self, items: Sequence[Item]) -> Readings:
         """Read items; see `chipwire.signals.models.Model`."""
@@ -121,7 +129,7 @@ class OnnxModel:
             softmax(raw["direction"] / heat["direction"], name),
             raw["embedding"].astype(np.float32),
             (raw["roles"] / heat["roles"])[..., self._columns],
-            sigmoid(raw[MEANT], name) if MEANT in raw else None,
+            *(sigmoid(raw[last], name) if last in raw else None for last in LAST),
         )
 
     def logits(self, items: Sequence[Item]) -> dict[str, Floats]:
@@ -234,7 +242,8 @@ def _card(described: dict[str, Any], folder: Path) -> ModelCard:
         training_cutoff=date.fromisoformat(cutoff) if cutoff else None,
         files_sha256=files_digest(folder),
         selftest=tuple((test["headline"], test["target"], test["label"]) for test in described["selftest"]),
-        least_meant=_least_meant(described, folder),
+        least_meant=_least(MEANT, described, folder),
+        least_alone=_least(ALONE, described, folder),
     )
 
 
@@ -245,10 +254,10 @@ def _names(described: dict[str, Any], key: str, folder: Path) -> tuple[str, ...]
     return tuple(names)
 
 
-def _least_meant(described: dict[str, Any], folder: Path) -> float:
-    least = float(described.get("least_meant", 0.0))
-    if not 0 <= least <= 0.5:
-        raise BadModel(str(folder), f"model.json: least_meant must be from 0 to 0.5, not {least}")
+def _least(name: str, described: dict[str, Any], folder: Path) -> float:
+    least = float(described.get(f"least_{name}", 0.0))
+    if not 0 <= least <= MOST[name]:
+        raise BadModel(str(folder), f"model.json: least_{name} must be from 0 to {MOST[name]}, not {least}")
     return least
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from chipwire.data.universe import Universe
 from chipwire.signals.characters import simplified
 from chipwire.signals.contexts import trade
-from chipwire.signals.exposure import ExposureTable, load_exposures
+from chipwire.signals.exposure import ExposureReading, ExposureTable, load_exposures
 from chipwire.signals.linking import Linker, exchange_says, normalised
 from chipwire.signals.masking import Span, mask_names
 from chipwire.signals.models import Item, Model, ReadingModel, Readings, softmax
@@ -30,9 +30,11 @@ from chipwire.signals.themes import READ_CHARACTERS, THEMES, ThemeRules, load_th
 NONE = "none"
 MOVES_NOBODY = "names no issuer, and its event moves none of them"
 NOT_MEANT = "the name in it means something else"
-NEWS = 0.5
+NEWS = 0.7
 """A name in news of this relevance is the company's, whatever the model thinks of the letters."""
-READING_RULES = "3"
+LEAST_UNTOLD = 0.44
+"""Where a model does not say whether a title that names nobody moves anybody: the least P that it moves someone."""
+READING_RULES = "4"
 """Raise it when the same model would say something else of the same text: it is part of a reader's identity."""
 
 Three = tuple[float, float, float]
@@ -159,6 +161,8 @@ class Reader:
         parts = [READING_RULES, self.rules.id, self.exposures.id, self.linker_id, trade().pattern]
         if self.model.card.least_meant:
             parts.append(str(NEWS))
+        if not self.model.card.least_alone:
+            parts.append(str(LEAST_UNTOLD))
         return ReadingModel(self.model, *parts, masked=self.masked).id
 
     def read(self, titles: Sequence[Title]) -> list[HeadlineReading]:
@@ -244,14 +248,11 @@ class Reader:
         return [
             _Whole(
                 dict(zip(THEMES, themes, strict=True)), dict(zip(self.model.card.events, events, strict=True)),
-                _three(direction), of_issuers, None if read.embeddings is None else read.embeddings[row],
+                _three(direction), of_issuers, None if read.alone is None else float(read.alone[row]),
+                None if read.embeddings is None else read.embeddings[row],
             )
             for themes, events, direction, of_issuers, row in rows
         ]  # fmt: skip
-
-    def _doubtful(self, asked: _Asked) -> bool:
-        """Whether a single word says that a title may be about chips, and none that vouches for names."""
-        return len(self.rules.words_of_chips(asked.text)) <= 1 and not asked.speaks_of_trade()
 
     def _by_rules(self, text: str) -> tuple[dict[str, float], dict[str, float], Three]:
         """Read themes and event by rules, for a model that gives none."""
@@ -274,19 +275,30 @@ class Reader:
             )
             for number, issuer in enumerate(() if unmeant else asked.named)
         ]  # fmt: skip
-        against, none, for_ = whole.directions
         named = {target.issuer: target.probabilities for target in targets}
-        way = (for_, none, against)
-        doubtful = not named and self._doubtful(asked)
-        moved = self.exposures.read(asked.text, named, whole.events, way, asked.on, whole.moved, doubtful=doubtful)
         targets += [
-            TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason) for one in moved
+            TargetReading(one.issuer, "exposure", one.probabilities, one.relevance, one.reason)
+            for one in self._moved(asked, named, whole)
         ]
         nobody = NOT_MEANT if unmeant else MOVES_NOBODY
         return HeadlineReading(
             asked.title, asked.language, None if targets else nobody, whole.themes, None if event == NONE else event,
             whole.events[event], whole.directions, tuple(targets), whole.embedding, unmeant,
         )  # fmt: skip
+
+    def _moved(self, asked: _Asked, named: Mapping[str, Three], whole: _Whole) -> list[ExposureReading]:
+        """Return whom the event moves without being named; where nobody is named only if it clearly moves anybody.
+
+        That has two votes: what the model says of the title, and how much up and down differ for whom it moves most.
+        """
+        against, none, for_ = whole.directions
+        moved = self.exposures.read(asked.text, named, whole.events, (for_, none, against), asked.on, whole.moved)
+        if named or not moved:
+            return moved
+        if whole.alone is None:
+            return moved if any(1 - one.probabilities[1] >= LEAST_UNTOLD for one in moved) else []
+        lean = max(abs(one.value) for one in moved)
+        return moved if (whole.alone + lean) / 2 >= self.model.card.least_alone else []
 
 
 class _Asked:
@@ -313,12 +325,8 @@ class _Asked:
         return (
             any(not self.in_title(issuer) for issuer in self.named)
             or any(exchange_says(self.text, *span) for spans in self._spans.values() for span in spans)
-            or self.speaks_of_trade()
+            or trade().search(simplified(self.text)) is not None
         )
-
-    def speaks_of_trade(self) -> bool:
-        """Whether a word of companies, chips or devices stands in it."""
-        return trade().search(simplified(self.text)) is not None
 
     def where(self, issuer: str) -> str:
         return f"named as '{self._matched[issuer]}'" if self.in_title(issuer) else "named in the text below the title"
@@ -347,12 +355,16 @@ class _Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class _Whole:
-    """What is said of a text as a whole; directions are P(against), P(none), P(for)."""
+    """What is said of a text as a whole; directions are P(against), P(none), P(for), `alone` as `Readings.alone`.
+
+    A text that is read several times names somebody: whether it moves anybody alone is then not asked.
+    """
 
     themes: dict[str, float]
     events: dict[str, float]
     directions: Three
     moved: Mapping[str, Three] | None = None
+    alone: float | None = None
     embedding: NDArray[np.float32] | None = None
 
 

@@ -63,11 +63,6 @@ class ThemeRules:
         contrary = event is not None and self._contrary.search(text) is not None
         return ThemeReading(themes, event, None if event is None else 1.0, contrary)
 
-    def words_of_chips(self, text: str) -> frozenset[str]:
-        """Return the words of a text by which it may be about chips, AI or trade in them, in lower case."""
-        text = text[:READ_CHARACTERS].lower()
-        return frozenset(found[0] for pattern in self._chips for found in pattern.finditer(text))
-
     def speaks_of_chips(self, text: str) -> bool:
         """Return whether a text that names no issuer may be about what moves one: chips, AI, trade in them."""
         text = text[:READ_CHARACTERS].lower()

@@ -32,11 +32,11 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Text, glossed
 from chipwire.signals.train_export import activation_ranges, write_graph
 from chipwire.signals.train_frames import Grower
 from chipwire.signals.train_headlines import NEWEST
+from chipwire.signals.train_last import fit_alone, fit_meant
 from chipwire.signals.train_loop import Recipe, feed, fit, teacher_of
-from chipwire.signals.train_meant import fit_meant
 from chipwire.signals.train_network import MAX_TOKENS, ROLES, SECOND, build_network, load_tokenizer
 from chipwire.signals.train_second import FOLDS, second_opinions
-from chipwire.signals.train_start import GRAPH, LAST, check_told, digest_of, go_on, mean_of
+from chipwire.signals.train_start import GRAPH, LATE, check_told, digest_of, go_on, mean_of
 from chipwire.signals.train_temperature import temperatures
 from chipwire.signals.train_texts import LANGUAGES, Data, epoch_texts, gather, hear
 
@@ -69,11 +69,14 @@ SECOND_SEEDS: Final = (5, 6)
 OWN_CUTOFF: Final = "2026-11-23"
 """When our own rows were written: their writers knew the news up to then, whatever the rows speak of."""
 
-NAMED: Final = 20_000
-"""So many at least of our headlines that name a company teach what a name that means it looks like."""
+ENOUGH: Final = 20_000
+"""So many at least of our headlines teach each of the last heads, beside those that were written for it."""
 
-LEAST_MEANT: Final = 0.02
+LEAST_MEANT: Final = 0.1
 """`chipwire.signals.models.ModelCard.least_meant` of what is trained here."""
+
+LEAST_ALONE: Final = 0.4
+"""`chipwire.signals.models.ModelCard.least_alone` of what is trained here."""
 
 SELFTEST: Final = (
     ("Nvidia shares surge after record quarterly results", "Nvidia", "positive"),
@@ -137,7 +140,7 @@ def export(
 ) -> None:  # fmt: skip
     """Write the folder of a trained network: graph, tokenizer, glossary, description with temperatures.
 
-    What names mean (`chipwire.signals.train_meant`) is learnt here, when all other weights are settled, but not from
+    The last heads (`chipwire.signals.train_last`) are learnt here, when all other weights are settled, but not from
     public labels alone.
 
     Raises
@@ -154,11 +157,12 @@ def export(
     config = network.encoder.config.to_dict()
     if not public_only:
         named = [text for text in data.ours if text.targets and text.event is not None]
-        places = named[:: max(1, len(named) // NAMED)] + data.mentions
-        fit_meant(network, tokenizer, [glossed(text, gloss) for text in places])
+        alone = [text for text in (*data.own["train"], *data.headlines) if not text.targets]
+        for fit_last, texts in ((fit_meant, _some(named) + data.mentions), (fit_alone, _some(alone) + data.repeated)):
+            fit_last(network, tokenizer, [glossed(text, gloss) for text in texts])
     weights = {
         name: tensor.detach().numpy() for name, tensor in network.state_dict().items()
-        if not (public_only and name.startswith(LAST))
+        if not (public_only and name.startswith(LATE))
     }  # fmt: skip
     ranges = activation_ranges(network, _feeds(tokenizer, [glossed(text, gloss) for text in calibration]))
     out.mkdir(parents=True, exist_ok=True)
@@ -178,6 +182,11 @@ def export(
         save_file(network.state_dict(), str(out.parent / f"{out.name}.safetensors"))
 
 
+def _some(texts: list[Text]) -> list[Text]:
+    """Return `ENOUGH` texts or somewhat more, evenly drawn; all where there are fewer."""
+    return texts[:: max(1, len(texts) // ENOUGH)]
+
+
 def _feeds(tokenizer: Any, texts: Sequence[Text]) -> Any:
     for start in range(0, len(texts), 32):
         yield feed(tokenizer, texts[start : start + 32])
@@ -189,7 +198,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": "chipwire-reader",
-        "version": "14",
+        "version": "15",
         "languages": ["en"] if recipe.public_only else list(LANGUAGES),
         "labels": list(LABELS),
         "directions": list(DIRECTIONS),
@@ -198,6 +207,7 @@ def describe(data: Data, recipe: Recipe, seed: int | None) -> dict[str, Any]:
         "roles": list(ROLES),
         "max_tokens": MAX_TOKENS,
         "least_meant": 0.0 if recipe.public_only else LEAST_MEANT,
+        "least_alone": 0.0 if recipe.public_only else LEAST_ALONE,
         "base": BASE,
         "training_cutoff": max([*cutoffs, *([] if recipe.public_only else [OWN_CUTOFF])]),
         "public_data": [dict(item) for item in PUBLIC],
@@ -306,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--mean", type=Path, nargs="+", default=[], metavar="WEIGHTS",
-        help="train nothing but what names mean: write the model with the mean of these OUT.safetensors, trainings on "
+        help="train nothing but the last heads: write the model with the mean of these OUT.safetensors, trainings on "
         "from one start",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the training (default 1)")

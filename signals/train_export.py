@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from chipwire.signals.onnx_model import ALONE, LAST, MEANT
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
@@ -25,7 +26,7 @@ from chipwire.signals.train_network import ROLES
 OPSET: Final = 20
 WEIGHT_LIMIT: Final = 63
 SMOOTHING: Final = 0.75
-HEADS: Final = ("embed", "event.0", "event.2", "mention.0", "mention.2", "meant.0", "meant.2")
+HEADS: Final = ("embed", *(f"{name}.{layer}" for name in ("event", "mention", *LAST) for layer in (0, 2)))
 
 Array = NDArray[Any]
 Range = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -77,7 +78,7 @@ class GraphWriter:
     Parameters
     ----------
     weights : mapping of str to ndarray
-        The network's state; without ``meant`` the graph does not say whether names mean companies.
+        The network's state; without ``meant`` or ``alone`` the graph does not say what that head says.
     config : mapping
         ``num_hidden_layers``, ``num_attention_heads``, ``layer_norm_eps``.
     ranges : mapping of str to (low, high), or None
@@ -86,7 +87,7 @@ class GraphWriter:
 
     def __init__(self, weights: Mapping[str, Array], config: Mapping[str, Any], ranges: Mapping[str, Range] | None):
         self._weights = weights
-        self._says_meant = "meant.0.weight" in weights
+        self._silent = {name for name in LAST if f"{name}.0.weight" not in weights}
         self._config = config
         self._ranges = ranges
         self._constants: dict[str, Any] = {}
@@ -114,9 +115,9 @@ class GraphWriter:
             "sentiment": [sizes["M"], len(LABELS)], "relevance": [sizes["M"]], "themes": [sizes["B"], len(THEMES)],
             "event": [sizes["B"], len(EVENTS)], "direction": [sizes["B"], len(DIRECTIONS)],
             "roles": [sizes["B"], len(ROLES), len(LABELS)],
-            "embedding": [sizes["B"], width], "meant": [sizes["M"]],
+            "embedding": [sizes["B"], width], "meant": [sizes["M"]], "alone": [sizes["B"]],
         }  # fmt: skip
-        shapes = {name: shape for name, shape in shapes.items() if name != "meant" or self._says_meant}
+        shapes = {name: shape for name, shape in shapes.items() if name not in self._silent}
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
         graph = helper.make_graph(self._nodes, "chipwire", inputs, outputs, list(self._constants.values()))
         model = helper.make_model(
@@ -215,9 +216,10 @@ class GraphWriter:
         told = self._linear(self._node("Gelu", [self._linear(text, "event.0")], domain="com.microsoft"), "event.2")
         self._part(seen, 0, len(LABELS), "sentiment")
         self._node("Squeeze", [self._part(seen, len(LABELS), len(LABELS) + 1), axis], output="relevance")
-        if self._says_meant:
-            felt = self._node("Gelu", [self._linear(both, "meant.0")], domain="com.microsoft")
-            self._node("Squeeze", [self._linear(felt, "meant.2"), axis], output="meant")
+        for name, sees in ((MEANT, both), (ALONE, text)):
+            if name not in self._silent:
+                felt = self._node("Gelu", [self._linear(sees, f"{name}.0")], domain="com.microsoft")
+                self._node("Squeeze", [self._linear(felt, f"{name}.2"), axis], output=name)
         ends = np.cumsum([len(THEMES), len(EVENTS), len(DIRECTIONS), len(ROLES) * len(LABELS)]).tolist()
         self._part(told, 0, ends[0], "themes")
         self._part(told, ends[0], ends[1], "event")

@@ -24,7 +24,9 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text, name
 COLUMNS: Final = ("group", "language", "headline", "labels", "themes", "event", "direction", "relevance")
 FOLDER: Final = "chipwire.signals.training"
 MARKET_COLUMNS: Final = ("group", "headline", "labels")
-NEWEST: Final = {"_aside.csv": 2, "_edges.csv": 1, "_seeming.csv": 1, "_relative.csv": 3, "_lures.csv": 3}
+NEWEST: Final = {
+    "_aside.csv": 1, "_edges.csv": 2, "_seeming.csv": 1, "_relative.csv": 1, "_lures.csv": 2, "_decoys.csv": 3,
+}  # fmt: skip
 """Endings of the youngest files and how often an epoch reads each headline of theirs, by the labels alone."""
 
 

@@ -1,8 +1,9 @@
 """The reading network in torch: one pass over a headline, then a look at each company where it is named.
 
 An encoder's hidden states are averaged over the whole text and over each target's mentions. The text's vector gives
-themes, event, direction, what becomes of each role of the universe, and the embedding for novelty; a target's vector
-beside it gives sentiment and relevance, and whether its name means the company there at all.
+themes, event, direction, what becomes of each role of the universe, whether a text that names nobody moves anybody, and
+the embedding for novelty; a target's vector beside it gives sentiment and relevance, and whether its name means the
+company there at all.
 Entity pooling after R. Sinha et al., "SEntFiN 1.0", JASIST 73 (2022), and L. Baldini Soares et al., "Matching the
 Blanks", ACL 2019.
 """
@@ -24,8 +25,8 @@ from chipwire.signals.train_domain import DIRECTIONS, EVENTS, Target, Text
 
 MAX_TOKENS: Final = 96
 EMBEDDING: Final = 128
-MEANT: Final = 64
-"""Hidden units of the head that says whether a name means the company."""
+LAST_UNITS: Final = 64
+"""Hidden units of the two heads that are settled last, `meant` and `alone` (`chipwire.signals.train_last`)."""
 
 UNIVERSE: Final = load_universe().issuers
 ISSUERS: Final = tuple(sorted(UNIVERSE))
@@ -87,7 +88,8 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             told = len(THEMES) + len(EVENTS) + len(DIRECTIONS) + len(ROLES) * len(LABELS)
             self.event = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, told))
             self.mention = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, len(LABELS) + 1))
-            self.meant = nn.Sequential(nn.Linear(2 * size, MEANT), nn.GELU(), nn.Linear(MEANT, 1))
+            self.meant = nn.Sequential(nn.Linear(2 * size, LAST_UNITS), nn.GELU(), nn.Linear(LAST_UNITS, 1))
+            self.alone = nn.Sequential(nn.Linear(size, LAST_UNITS), nn.GELU(), nn.Linear(LAST_UNITS, 1))
 
         def forward(self, input_ids: Any, attention_mask: Any, mention_row: Any, mention_weights: Any) -> Any:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -103,7 +105,7 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
             return (
                 seen[:, : len(LABELS)], seen[:, len(LABELS)], themes, event, direction,
                 roles.unflatten(1, (len(ROLES), len(LABELS))), nn.functional.normalize(self.embed(text).float(), dim=1),
-                self.meant(place)[:, 0],
+                self.meant(place)[:, 0], self.alone(text)[:, 0],
             )  # fmt: skip
 
     return Reader()
@@ -113,7 +115,7 @@ def build_network(folder: Path, dropout: float = 0.1) -> Any:
 class Wanted:
     """What a batch should give, as probabilities; NaN where nothing is known.
 
-    `meant` has the shape (targets,).
+    `meant` has the shape (targets,), `alone` (texts,).
     `moved` has the shape (texts, issuers, labels), and `certain`, (texts, issuers), is how much each counts; `teacher`
     and `taught` are the wanted embeddings and the texts that have one.
     """
@@ -121,6 +123,7 @@ class Wanted:
     sentiment: Any
     relevance: Any
     meant: Any
+    alone: Any
     themes: Any
     event: Any
     direction: Any
@@ -141,18 +144,19 @@ def wanted_of(texts: Sequence[Text], teacher: Mapping[str, NDArray[np.float32]])
         [both(_label_shares(target), target.said and target.said[:-1]) for target in targets],
         [both(_one(target.relevance), target.said and target.said[-1:]) for target in targets],
         [both(_one(target.meant), None) for target in targets],
+        [both(_one(moves_alone(text)), None) for text in texts],
         [both(text.themes, text.said and text.said.themes, SAID_THEMES) for text in texts],
         [both(_place(text.event, len(EVENTS)), text.said and text.said.event) for text in texts],
         [both(_place(text.direction, len(DIRECTIONS)), text.said and text.said.direction) for text in texts],
     )
-    widths = (len(LABELS), 1, 1, len(THEMES), len(EVENTS), len(DIRECTIONS))
-    sentiment, relevance, meant, themes, event, direction = (
+    widths = (len(LABELS), 1, 1, 1, len(THEMES), len(EVENTS), len(DIRECTIONS))
+    sentiment, relevance, meant, alone, themes, event, direction = (
         _tensor(part, width) for part, width in zip(parts, widths, strict=True)
     )
     moved, certain = (torch.from_numpy(each) for each in moved_of(texts))
     return Wanted(
-        sentiment, relevance[:, 0], meant[:, 0], themes, event, direction, moved, certain, torch.from_numpy(vectors),
-        torch.tensor(taught, dtype=torch.int64),
+        sentiment, relevance[:, 0], meant[:, 0], alone[:, 0], themes, event, direction, moved, certain,
+        torch.from_numpy(vectors), torch.tensor(taught, dtype=torch.int64),
     )  # fmt: skip
 
 
@@ -189,6 +193,18 @@ def _label_shares(target: Target) -> NDArray[np.float32] | None:
     if label is None or target.second is None:
         return label
     return (1 - SECOND) * label + SECOND * np.asarray(target.second, dtype=np.float32)
+
+
+def moves_alone(text: Text) -> float | None:
+    """Return whether a text without targets moves anybody, 1 or 0; None where it has one or that is not known.
+
+    Where something happens, and all who are listed are not moved, it is not: nobody lists everyone. Some twenty
+    headlines of our rows name an issuer of which no row says how it is moved: they are taken for naming nobody.
+    """
+    if text.targets or text.moved is None:
+        return None
+    moves = any(label != LABELS.index("neutral") for label in text.moved.values())
+    return None if text.moved and not moves and text.event != EVENTS.index("none") else float(moves)
 
 
 def moved_of(texts: Sequence[Text]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -233,7 +249,7 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
     import torch
 
     ce, bce = torch.nn.functional.cross_entropy, torch.nn.functional.binary_cross_entropy_with_logits
-    sentiment, relevance, themes, event, direction, roles, embedding, meant = (output.float() for output in outputs)
+    sentiment, relevance, themes, event, direction, roles, embedding, meant, alone = (one.float() for one in outputs)
     loss = 0.0 * embedding.sum()
     for found, asked, weight, by, smooth in (
         (sentiment, wanted.sentiment, 1.0, ce, {"label_smoothing": 0.03}),
@@ -245,10 +261,11 @@ def loss_of(outputs: Any, wanted: Wanted) -> Any:
         known = ~asked.isnan()[:, 0]
         if known.any():
             loss = loss + weight * by(found[: len(asked)][known], asked[known], **smooth)
-    told = ~wanted.meant.isnan()
-    if told.any():
-        each = bce(meant[: len(told)][told], wanted.meant[told], reduction="sum")
-        loss = loss + each / told.sum().clamp(min=FEW)
+    for found, asked in ((meant, wanted.meant), (alone, wanted.alone)):
+        told = ~asked.isnan()
+        if told.any():
+            each = bce(found[: len(told)][told], asked[told], reduction="sum")
+            loss = loss + each / told.sum().clamp(min=FEW)
     if (wanted.certain > 0).any():
         held = torch.tensor(HELD, dtype=roles.dtype)
         issuers = torch.einsum("ir,brl->bil", held, roles[: len(wanted.certain)])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipwire.data.errors import ChipwireError
+from chipwire.signals.onnx_model import LAST
 from chipwire.signals.themes import THEMES
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import EVENTS
@@ -24,8 +25,8 @@ from chipwire.signals.train_export import HEADS
 from chipwire.signals.train_network import ROLES
 
 GRAPH: Final = "model.onnx"
-LAST: Final = "meant."
-"""Names of the weights of the head that older models do not have begin so."""
+LATE: Final = tuple(f"{name}." for name in LAST)
+"""Names of the weights of the heads that older models do not have begin so."""
 WHOLE: Final = "give OUT.safetensors of an earlier training, or the folder of a model that chipwire trained"
 
 Floats = NDArray[np.float32]
@@ -34,8 +35,8 @@ Floats = NDArray[np.float32]
 def go_on(network: Any, start: Path) -> None:
     """Give a network the weights of an earlier training (``OUT.safetensors``) or of a model's folder.
 
-    Its last head stays as it is where they have none: it is learnt anew after each training
-    (`chipwire.signals.train_meant`).
+    A last head stays as it is where they have none: it is learnt anew after each training
+    (`chipwire.signals.train_last`).
 
     Raises
     ------
@@ -54,7 +55,7 @@ def go_on(network: Any, start: Path) -> None:
             found = {name: torch.from_numpy(value) for name, value in held.items()}
         else:
             found = load_file(str(start))
-        network.load_state_dict({name: value for name, value in fresh.items() if name.startswith(LAST)} | found)
+        network.load_state_dict({name: value for name, value in fresh.items() if name.startswith(LATE)} | found)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(":")
         raise ChipwireError(f"{start} holds no weights of this network ({reason}); {WHOLE}") from error
@@ -100,7 +101,7 @@ def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]
         Its file.
     fresh : mapping of str to float32 array
         Weights of a new network: they say names and shapes, and stay where a graph has none (the positions beyond its
-        longest text, the token type that is not used, the last head).
+        longest text, the token type that is not used, a last head).
 
     Raises
     ------
@@ -114,7 +115,7 @@ def graph_weights(graph: Path, fresh: Mapping[str, Floats]) -> dict[str, Floats]
     if beyond := sorted(name for name in held if name.startswith("encoder.") and name.rpartition(".")[0] not in layers):
         raise ChipwireError(f"{graph} is of another network: it has {beyond[0]}; {WHOLE}")
     try:
-        lacks = {name for name in fresh if name.startswith(LAST) and f"{LAST}0.int8" not in held}
+        lacks = {name for name in fresh if name.startswith(LATE) and f"{name.partition('.')[0]}.0.int8" not in held}
         found = {name: value if name in lacks else _weight(name, held, value) for name, value in fresh.items()}
     except (IndexError, KeyError, ValueError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"

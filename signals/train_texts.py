@@ -67,6 +67,11 @@ class Data:
         newest = [text for texts in self.newest.values() for text in texts]
         return [*self.own["train"], *self.headlines, *newest, *self.markets, *self.mentions]
 
+    @property
+    def repeated(self) -> list[Text]:
+        """The newest headlines, each as often as an epoch reads it."""
+        return [text for ending, texts in self.newest.items() for text in texts * NEWEST[ending]]
+
 
 def gather(folder: Path) -> Data:
     """Read all texts."""
@@ -138,8 +143,7 @@ def epoch_texts(
             for language, grower in growers.items()
             for text in grower.grow([f for f in data.frames if f.language == language], recipe.frame_repeats)
         ]
-        whole += data.own["train"] * recipe.own_repeats + data.mentions
-        whole += [text for ending, texts in data.newest.items() for text in texts * NEWEST[ending]]
+        whole += data.own["train"] * recipe.own_repeats + data.mentions + data.repeated
         whole += data.markets * recipe.public_repeats + drop_near(grown, data.held)
     if recipe.known_share < 1:
         drawn = [text for text in drawn if rng.random() < recipe.known_share]

@@ -14,10 +14,6 @@ from hypothesis import strategies as st
 from chipwire.data.errors import UnreadableInput
 from chipwire.data.universe import load_universe
 from chipwire.signals.exposure import (
-    LEAST_ALONE,
-    LEAST_ALONE_LEAN,
-    LEAST_DOUBTFUL,
-    LEAST_DOUBTFUL_LEAN,
     LEAST_LEAN,
     LEAST_MOVED,
     LEAST_SEEN,
@@ -241,48 +237,6 @@ def test_domestic_ai_chips_are_no_alternative_before_they_exist() -> None:
 def test_abstains(events: dict[str, float], direction: tuple[float, float, float]) -> None:
     # Someone is named, so that what is left is judged for each issuer alone.
     assert load_exposures().read("US bars GPU sales to China", ("SAMSUNG",), events, direction) == []
-
-
-def test_a_title_that_names_nobody_moves_someone_clearly_or_nobody(small: ExposureTable) -> None:
-    title, happens, moved = "Lorry with h20 cards turned back", (1.0, 0.0, 0.0), ["AMD", "CAMBRICON", "NVIDIA"]
-    for part, expected in ((0.99, []), (1.01, moved)):
-        ban = part * LEAST_ALONE / 0.8  # the heavier of the two rows weighs 0.8
-        events = {"chip_sale_ban": ban, "none": 1 - ban}
-        assert [one.issuer for one in small.read(title, (), events, happens)] == expected
-        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, happens)] == moved
-
-
-def test_a_title_that_names_nobody_and_may_be_good_or_bad_for_all_moves_nobody(small: ExposureTable) -> None:
-    title, events, moved = "Lorry with h20 cards turned back", {"chip_sale_ban": 1.0}, ["AMD", "CAMBRICON", "NVIDIA"]
-    for part, expected in ((0.99, []), (1.01, moved)):
-        lean = part * LEAST_ALONE_LEAN / 0.8  # of the heavier of the two rows
-        direction = ((1 + lean) / 2, 0.0, (1 - lean) / 2)
-        assert [one.issuer for one in small.read(title, (), events, direction)] == expected
-        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, direction)] == moved
-
-
-def test_who_is_moved_most_and_who_leans_most_need_not_be_the_same(small: ExposureTable) -> None:
-    title, events = "Lorry with h20 cards turned back", {"chip_sale_ban": 1.0}
-    both_ways = (0.49, 0.0, 0.51)  # the table alone leans by 0.016
-    much, lean = LEAST_ALONE, LEAST_ALONE_LEAN
-    for part, expected in ((0.9, []), (1.2, ["AMD", "CAMBRICON", "NVIDIA"])):
-        seen = {"AMD": (0.0, 1 - 2 * part * lean, 2 * part * lean), "NVIDIA": (much, 0.95 - 2 * much, much + 0.05)}
-        found = small.read(title, (), events, both_ways, None, seen)
-        assert [one.issuer for one in found] == expected
-        for one in found:
-            assert 1 - one.probabilities[1] < much or abs(one.value) < lean
-
-
-def test_a_doubtful_title_needs_more_of_both(small: ExposureTable) -> None:
-    title, moved = "Lorry with h20 cards turned back", ["AMD", "CAMBRICON", "NVIDIA"]
-    for part, lean, expected in ((1.01, 1.0, moved), (0.99, 1.0, []), (1.3, 0.99, []), (1.3, 1.01, moved)):
-        ban = part * LEAST_DOUBTFUL / 0.8  # the heavier of the two rows weighs 0.8
-        way = 1.0 if lean == 1.0 else lean * LEAST_DOUBTFUL_LEAN / (part * LEAST_DOUBTFUL)
-        direction = ((1 + way) / 2, 0.0, (1 - way) / 2)
-        events = {"chip_sale_ban": ban, "none": 1 - ban}
-        assert [one.issuer for one in small.read(title, (), events, direction, doubtful=True)] == expected
-        assert [one.issuer for one in small.read(title, (), events, direction)] == moved
-        assert [one.issuer for one in small.read(title, ("SAMSUNG",), events, direction, doubtful=True)] == moved
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,8 @@ def test_the_order_of_the_labels_is_that_of_signs_and_roles_alike(copy: Path) ->
         ({"languages": ["xx"]}, "no self-test in a language that it reads"),
         ({"least_meant": "much"}, r"model\.json cannot be used \(could not convert string to float"),
         ({"least_meant": 0.7}, r"least_meant must be from 0 to 0\.5, not 0\.7"),
+        ({"least_alone": -0.1}, r"least_alone must be from 0 to 0\.9, not -0\.1"),
+        ({"least_alone": 0.95}, r"least_alone must be from 0 to 0\.9, not 0\.95"),
         ({"events": ["none"] * 26}, "events must be a list of different names"),
         ({"events": ["none"]}, r"names 1 event, model\.onnx tells 26 apart"),
         ({"roles": ["gpu_seller"]}, r"names 1 role, model\.onnx tells 40 apart"),
@@ -308,19 +310,40 @@ def test_what_a_name_means_is_said_of_each_target_whatever_is_read_beside_it() -
     nothing = model.read([none]).meant
     assert nothing is not None
     assert nothing.shape == (0,)
-    assert model.card.least_meant == 0.02
+    assert model.card.least_meant == 0.1
 
 
-def test_a_graph_that_says_of_no_name_what_it_means_cannot_have_a_threshold_for_it(copy: Path) -> None:
+def test_the_embedded_model_says_of_each_text_whether_it_moves_anybody_alone() -> None:
+    model = OnnxModel(SHIPPED)
+    texts = [
+        "Imports of garlic barred from the islands", "Sales of AI accelerators to China barred from Monday",
+        "Parish choir puts on a licensed puppet play", "Export licences for chipmaking tools suspended",
+    ]  # fmt: skip
+    found = model.read([Item(text, "en", ()) for text in texts]).alone
+    assert found is not None
+    assert max(found[[0, 2]]) < 0.1 < 0.9 < min(found[[1, 3]])
+    for text, one in zip(texts, found, strict=True):
+        alone = model.read([Item(text, "en", ())]).alone
+        assert alone is not None
+        assert alone.tolist() == [one]
+    assert model.read([]).alone is not None
+    assert model.card.least_alone == 0.4
+
+
+@pytest.mark.parametrize(
+    ("head", "silent"), [("meant", "says of no name"), ("alone", "does not say whether a text that names nobody")]
+)
+def test_a_graph_without_a_last_head_cannot_have_a_threshold_for_it(copy: Path, head: str, silent: str) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra [train] or [test] is not installed")
     graph = onnx.load(str(copy / "model.onnx"))
-    outputs = [output for output in graph.graph.output if output.name != "meant"]
+    outputs = [output for output in graph.graph.output if output.name != head]
     del graph.graph.output[:]
     graph.graph.output.extend(outputs)
     (copy / "model.onnx").unlink()  # it is a link to the shipped one
     onnx.save(graph, str(copy / "model.onnx"))
-    with pytest.raises(BadModel, match=r"has least_meant, model\.onnx says of no name"):
+    with pytest.raises(BadModel, match=rf"has least_{head}, model\.onnx {silent}"):
         load_model(str(copy))
     described = json.loads((copy / "model.json").read_text("utf-8"))
-    (copy / "model.json").write_text(json.dumps(described | {"least_meant": 0}), "utf-8")
-    assert load_model(str(copy)).read([Item("Intel gains", "en", (((0, 5),),))]).meant is None
+    (copy / "model.json").write_text(json.dumps(described | {f"least_{head}": 0}), "utf-8")
+    found = load_model(str(copy)).read([Item("Intel gains", "en", (((0, 5),),))])
+    assert getattr(found, head) is None

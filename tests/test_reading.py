@@ -17,7 +17,7 @@ from chipwire.data.universe import Issuer, Universe, load_universe
 from chipwire.signals.exposure import ExposureTable, load_exposures
 from chipwire.signals.exposure_rows import COLUMNS
 from chipwire.signals.models import Item, ModelCard, Readings, load_model
-from chipwire.signals.reading import HeadlineReading, Reader, TargetReading, Title
+from chipwire.signals.reading import NEWS, HeadlineReading, Reader, TargetReading, Title
 
 EVENTS = ("none", "chip_sale_ban", "relaxation")
 TABLE = """
@@ -89,7 +89,7 @@ def test_what_becomes_of_an_issuers_roles_is_added_up(exposures: ExposureTable) 
     model.read = with_roles
     reader = Reader(model, universe, exposures=exposures)
     asked = []
-    reader.exposures = SimpleNamespace(read=lambda *given, doubtful: asked.append(given) or [])
+    reader.exposures = SimpleNamespace(read=lambda *given: asked.append(given) or [])
     one(reader, "Export rules for chips")
     seen = asked[0][5]
     # Softmax of the sum over its roles, by hand; an issuer with none of them is not seen.
@@ -170,7 +170,7 @@ def test_what_vouches_for_a_name(exposures: ExposureTable, title: str, named: li
 
 def test_in_news_behind_a_mask_and_with_names_below_the_title_a_name_is_the_companys(exposures: ExposureTable) -> None:
     title = "Intel of three pies"
-    for reader in (unsure(exposures, relevance=0.5), unsure(exposures, masked=True)):
+    for reader in (unsure(exposures, relevance=NEWS), unsure(exposures, masked=True)):
         assert [target.issuer for target in one(reader, title).targets] == ["INTEL"]
     found = one(unsure(exposures), title, also=("AMD",))
     assert [target.issuer for target in found.targets] == ["INTEL", "AMD"]
@@ -202,21 +202,75 @@ def test_what_decides_whether_a_name_is_meant_is_part_of_the_readers_id(
     assert (sure.id == before[0], doubting.id == before[1]) == (False, False)
 
 
+def stirring(exposures: ExposureTable, least: float, **more) -> Reader:
+    """Return a reader whose model takes a text to move somebody, if it names nobody, by a fourth for each "H20"."""
+    model = FakeModel()
+    model.card = replace(model.card, least_alone=least)
+    read = model.read
+
+    def telling(items: Sequence[Item]) -> Readings:
+        return replace(read(items), alone=np.array([0.25 * item.text.count("H20") for item in items]))
+
+    model.read = telling
+    return Reader(model, load_universe(), exposures=exposures, **more)
+
+
 @pytest.mark.parametrize(
     ("title", "moves"),
     [
-        ("A ban on H20 lorries", False),  # one word that may be of the trade
-        ("A ban on H20 lorries to Wuxi", True),  # two
-        ("A ban on H20 graphics cards", True),
-        ("A ban on H20 lorries, says Intel", True),
+        ("A ban on H20 lorries", False),
+        ("A ban on H20 lorries, and one on H20 cards", True),
+        ("A ban on H20 lorries, says Intel", True),  # it names somebody
     ],
 )
-def test_a_title_in_which_little_speaks_of_chips_has_to_move_somebody_more(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch, title: str, moves: bool
+def test_a_title_that_names_nobody_moves_them_by_the_mean_of_two_votes(
+    exposures: ExposureTable, title: str, moves: bool
 ) -> None:
-    assert "CAMBRICON" in by_issuer(one(reader, title))
-    monkeypatch.setattr("chipwire.signals.exposure.LEAST_DOUBTFUL", 0.9)  # it is moved with 0.6
-    assert ("CAMBRICON" in by_issuer(one(reader, title))) is moves
+    # The model's for one "H20" is 0.25; up and down differ by 0.75 * 0.8 for Cambricon and by less for the others.
+    half = (0.25 + 0.75 * 0.8) / 2
+    assert "CAMBRICON" in by_issuer(one(stirring(exposures, half - 0.001), title))
+    found = one(stirring(exposures, half + 0.001), title)
+    assert ("CAMBRICON" in by_issuer(found)) is moves
+    assert (found.abstained is None) is moves
+    assert found.event == "chip_sale_ban"  # it is read, and stored as read, all the same
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_title_has_its_own_word_on_whether_it_moves_anybody(exposures: ExposureTable, masked: bool) -> None:
+    titles = [Title(f"A ban {n} on H20 lorries{' and H20 cards' * (n % 2)}", "en") for n in range(6)]
+    named = [Title(f"A ban {n} on H20 lorries: AMD, Intel", "en") for n in range(3)]
+    found = stirring(exposures, 0.5, masked=masked).read([*named, *titles])  # masked, the named are read twice
+    assert ["CAMBRICON" in by_issuer(reading) for reading in found] == [True] * 3 + [False, True] * 3
+
+
+def test_a_model_that_does_not_say_moves_somebody_clearly_or_nobody(
+    exposures: ExposureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, title = Reader(FakeModel(), load_universe(), exposures=exposures), "A ban on H20 lorries"
+    telling = stirring(exposures, 0.5)
+    before = reader.id, telling.id
+    likely = 0.75 * 0.8  # that Cambricon is moved: the event's P times the weight of its row
+    for least, moves in ((0.99 * likely, True), (1.01 * likely, False)):
+        monkeypatch.setattr("chipwire.signals.reading.LEAST_UNTOLD", least)
+        assert ("CAMBRICON" in by_issuer(one(reader, title))) is moves
+        assert "CAMBRICON" in by_issuer(one(reader, f"{title}, says Intel"))  # it names somebody
+        assert "CAMBRICON" in by_issuer(one(telling, f"{title} and H20 cards"))  # that model says it
+    assert (reader.id == before[0], telling.id == before[1]) == (False, True)
+
+
+def test_a_name_that_means_something_else_does_not_make_a_title_name_somebody(exposures: ExposureTable) -> None:
+    model = stirring(exposures, 0.5).model
+    model.card = replace(model.card, least_meant=0.25)
+    read = model.read
+
+    def doubting(items: Sequence[Item]) -> Readings:
+        said = read(items)
+        return replace(said, relevance=np.zeros(len(said.sentiment)), meant=np.zeros(len(said.sentiment)))
+
+    model.read = doubting
+    reader = Reader(model, load_universe(), exposures=exposures)
+    assert one(reader, "Nvidia of the alley: a ban on H20 exports").targets == ()
+    assert one(reader, "Nvidia of the alley: a ban on H20 and H20 exports").targets != ()
 
 
 def test_the_model_is_told_every_place_where_a_target_is_named(reader: Reader) -> None:

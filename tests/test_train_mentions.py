@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from importlib import resources
 
-import numpy as np
 import pytest
 
 from chipwire.data.universe import load_universe
 from chipwire.signals.linking import Linker
 from chipwire.signals.train_domain import NEAR, Target, Text, drop_near, masked, near_pairs
-from chipwire.signals.train_meant import SHARES, weights_of
 from chipwire.signals.train_mentions import held_lookalikes, load_lookalikes, load_mentions, parse_mention
 
 GOOD = {"group": "g", "language": "en", "headline": "Kla yes, KLA no: KLA", "name": "KLA", "meant": "no"}
@@ -78,11 +76,3 @@ def test_behind_a_mask_nobody_can_tell_what_a_name_means() -> None:
     target = Target("", ((0, 3),), None, None, meant=0.0)
     text = Text("KLA wins", "en", (target,), ((0, 3),), None, None, None, "mentions", "g")
     assert masked(text, 0).targets[0].meant is None
-
-
-def test_each_kind_of_place_has_its_share_of_the_weight() -> None:
-    meant = [None] * 70 + [1.0] * 20 + [0.0] * 10
-    weights = weights_of(meant)
-    parts = weights[:70].sum(), weights[70:90].sum(), weights[90:].sum()
-    np.testing.assert_allclose(parts, 100 * np.array(SHARES), rtol=1e-5)
-    assert weights.dtype == np.float32

@@ -23,7 +23,7 @@ from chipwire.signals.train import build_mean
 from chipwire.signals.train_data import LABELS
 from chipwire.signals.train_domain import DIRECTIONS, EVENTS
 from chipwire.signals.train_export import HEADS, WEIGHT_LIMIT, smoothing, write_graph
-from chipwire.signals.train_network import EMBEDDING, MAX_TOKENS, MEANT, ROLES
+from chipwire.signals.train_network import EMBEDDING, LAST_UNITS, MAX_TOKENS, ROLES
 from chipwire.signals.train_start import digest_of, go_on, graph_weights, mean_of
 
 onnx = pytest.importorskip("onnx", reason="the extra [train] or [test] is not installed")
@@ -47,7 +47,8 @@ def shapes(width: int, layers: int, words: int, places: int) -> dict[str, tuple[
     linear = {
         "embed": (EMBEDDING, width), "event.0": (width, width), "event.2": (told, width),
         "mention.0": (width, 2 * width), "mention.2": (len(LABELS) + 1, width),
-        "meant.0": (MEANT, 2 * width), "meant.2": (1, MEANT),
+        "meant.0": (LAST_UNITS, 2 * width), "meant.2": (1, LAST_UNITS),
+        "alone.0": (LAST_UNITS, width), "alone.2": (1, LAST_UNITS),
     }  # fmt: skip
     norms = [f"{first}.LayerNorm"]
     for layer in range(layers):
@@ -130,8 +131,10 @@ def test_a_rounded_graph_gives_them_back_to_half_a_step(tmp_path: Path) -> None:
 
 def test_the_embedded_model_multiplied_out_reads_as_it_does(tmp_path: Path) -> None:
     texts = ("Washington bans H20 sales to China", "Intel wins a foundry customer in Austin", "寒武纪三季度净利润大增")
+    nothing = "Choir of Bath sings carols at noon"
     items = [
         Item(texts[0], "en", (((0, 10),),)), Item(texts[1], "en", (((0, 5),),)), Item(texts[2], "zh", (((0, 3),),)),
+        Item(nothing, "en", ()),
     ]  # fmt: skip
     fresh = {
         name: np.zeros(shape, np.float32)
@@ -147,6 +150,27 @@ def test_the_embedded_model_multiplied_out_reads_as_it_does(tmp_path: Path) -> N
         # bias of the first norm, leave twice as much of the embedding at least.
         off = np.sqrt(np.mean((other[name] - logits) ** 2)) / logits.std()
         assert 0 < off < 0.08, name
+
+
+def test_whether_a_text_moves_anybody_is_read_from_the_same_vector_as_its_themes(tmp_path: Path) -> None:
+    import onnxruntime
+
+    size = {"width": LAST_UNITS, "layers": 1, "words": 20, "places": 12}
+    weights = drawn(1, **size)
+    for kind in ("weight", "bias"):  # the head is given what tells the first theme
+        weights[f"alone.0.{kind}"] = weights[f"event.0.{kind}"]
+        weights[f"alone.2.{kind}"] = weights[f"event.2.{kind}"][:1]
+    write_graph(weights, CONFIG, None, tmp_path / "model.onnx", 10)
+    ids = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 0]])
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    names = ("alone", "themes")
+    alone, themes = session.run(names, {
+        "input_ids": ids, "attention_mask": (ids > 0).astype(np.int64), "mention_row": np.array([0, 0]),
+        "mention_weights": np.full((2, 3), 1 / 3, np.float32),
+    })  # fmt: skip
+    assert alone.shape == (3,)
+    np.testing.assert_allclose(alone, themes[:, 0], rtol=1e-5)
+    assert np.ptp(alone) > 0.1
 
 
 class Network:
@@ -214,21 +238,30 @@ def test_a_network_gets_the_weights_of_a_folder_or_of_a_file(tmp_path: Path, no_
     np.testing.assert_array_equal(network.weights["event.0.weight"], drawn(3, **SIZE)["event.0.weight"])
 
 
-def test_the_last_head_stays_as_it_is_where_older_weights_have_none(
-    tmp_path: Path, no_torch: dict[str, Weights]
+@pytest.mark.parametrize("lacks", [("meant",), ("alone",), ("meant", "alone")])
+def test_a_last_head_stays_as_it_is_where_older_weights_have_none(
+    tmp_path: Path, no_torch: dict[str, Weights], lacks: tuple[str, ...]
 ) -> None:
-    older = {name: value for name, value in drawn(1, **SIZE).items() if not name.startswith("meant.")}
+    older = {name: value for name, value in drawn(1, **SIZE).items() if name.partition(".")[0] not in lacks}
     no_torch["older.safetensors"] = older
     for start in (model_folder(tmp_path, older), Path("older.safetensors")):
         network = Network(drawn(2, **SIZE))
         go_on(network, start)
         np.testing.assert_array_equal(network.weights["event.0.bias"], older["event.0.bias"])
-        kept = network.weights["meant.2.weight"]
-        np.testing.assert_array_equal(getattr(kept, "value", kept), drawn(2, **SIZE)["meant.2.weight"])
-    graph = onnx.load(str(tmp_path / "model.onnx")).graph
-    assert "meant" not in {output.name for output in graph.output}  # and such a graph does not say what names mean
+        for head in ("meant", "alone"):
+            kept = network.weights[f"{head}.2.weight"]
+            expected = drawn(2, **SIZE) if head in lacks else older
+            # A graph's weight is rounded to 8 bits.
+            rounded = 0.0 if head in lacks or not start.is_dir() else 0.02
+            found = getattr(kept, "value", kept)
+            np.testing.assert_allclose(found, expected[f"{head}.2.weight"], rtol=0, atol=rounded)
+    assert set(lacks).isdisjoint(told(tmp_path))  # and such a graph does not say what they would
     model_folder(tmp_path, drawn(1, **SIZE))
-    assert "meant" in {output.name for output in onnx.load(str(tmp_path / "model.onnx")).graph.output}
+    assert {"meant", "alone"} <= told(tmp_path)
+
+
+def told(folder: Path) -> set[str]:
+    return {output.name for output in onnx.load(str(folder / "model.onnx")).graph.output}
 
 
 def test_the_mean_of_trainings_is_that_of_each_weight(tmp_path: Path, no_torch: dict[str, Weights]) -> None:
