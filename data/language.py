@@ -1,9 +1,9 @@
-"""The language of a short text from its script, a few frequent words and the feed's own word; no model.
+"""The language of a short text from its script, words that are frequent in headlines and the feed's word; no model.
 
 What this can and cannot do: scripts with one main language are safe (Hangul, kana, Han, Thai, ...). Cyrillic
 is 'ru' unless a letter or the feed says otherwise. Latin text is 'en' unless frequent words or letters of
 German, French, Spanish, Italian, Portuguese or Dutch outweigh the English ones; accented text without such
-evidence is the feed's word, else 'und'. A German headline without a frequent word is taken for English.
+evidence is the feed's word, else 'und'. A German headline without two such words is mostly taken for English.
 """
 
 from __future__ import annotations
@@ -12,18 +12,42 @@ import re
 from functools import lru_cache
 
 _FREQUENT = {
-    "en": "the of to in on for and is are as at with from by after over amid its it that this will says said "
-    "new up an or do all out off if was should would more first but how why what who has have not you your can "
-    "could may than into about be",
-    "de": "der die das und ist für mit auf den dem ein eine einen von zu im nicht sich wird werden bei nach "
-    "aus über wie vor kann gegen um zum zur als auch noch mehr oder",
-    "fr": "de en le la les des du et est dans pour sur avec qui que au aux ce cette pas selon sont ses "
-    "contre entre après une elle ne",
-    "es": "de en el la los las del y es una para por que su sus más como se al lo tras sobre entre contra "
-    "según desde hasta con hoy",
-    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra con la ha",
-    "pt": "de os da das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre",
-    "nl": "de het een en van voor op niet naar bij uit aan dat te zijn wordt meer tegen om na ook maar",
+    "en": "the of to in on for and is are as at with from by after over amid its it that this will says said new up "
+    "an or do all out off if was should would more first but how why what who has have not you your can could "
+    "may than into about be",
+    "de": "der die das und ist für mit auf den dem ein eine einen von zu im nicht sich wird werden bei nach aus über "
+    "wie vor kann gegen um zum zur als auch noch mehr oder einer eines beim vom sein seine ihre ihren sie wir "
+    "ich haben hatte sind waren wurde wurden soll sollen wollen muss müssen darf laut trotz wegen während "
+    "zwischen durch ohne seit unter nun neue neuer neuen neues weitere weniger millionen milliarden prozent "
+    "aktie aktien umsatz gewinn verlust börse unternehmen konzern hersteller exporte ausfuhr verbot zölle "
+    "strafzölle steigt sinkt fällt steigen sinken meldet kündigt baut stellt verkauft kauft erwartet senkt "
+    "erhöht",
+    "fr": "de en le la les des du et est dans pour sur avec qui que au aux ce cette pas selon sont ses contre entre "
+    "après une elle ne il ils elles leur leurs sa ces mais ou où donc moins très chez vers depuis aussi encore "
+    "peut doit ont été fait faire tout tous toute nouveau nouvelle nouveaux nouvelles milliards bourse "
+    "bénéfice bénéfices chiffre ventes entreprise puces interdit interdiction exportations annonce annoncent "
+    "lancent profite dévoile prévoit relève abaisse bondit chute recule baisse hausse vend achète vise veut",
+    "es": "de en el la los las del y es una para por que su sus más como se al lo tras sobre entre contra según "
+    "desde hasta con hoy pero muy ya este esta estos estas bajo durante mientras cuando donde quien también "
+    "nuevo nueva nuevos nuevas años año millones mil millón acciones ventas empresa empresas ingresos "
+    "ganancias beneficio beneficios mercado fábrica prohíbe prohibición exportación exportaciones aranceles "
+    "anuncia presenta lanza sube cae bajan suben crece prevé eleva recorta invierte planea busca puede será "
+    "fue han está están",
+    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra con la ha ed "
+    "uno nei nelle negli agli dalla dalle sulla sulle anche suo sua suoi loro questo questa ancora oggi senza "
+    "verso fino quando nuovo nuova nuovi nuove anni miliardi milioni azioni borsa utile utili ricavi vendite "
+    "mercato azienda aziende società fabbrica divieto esportazioni dazi annuncia presenta lancia scende cresce "
+    "crolla prevede vuole può sarà hanno stato",
+    "pt": "de os da das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre um aos às "
+    "pela pelos pelas seu sua seus suas mas sem já também muito quando onde foi será está estão são tem têm "
+    "novo nova novos novas anos ano bilhões milhões ações lucros receita vendas empresa empresas mercado "
+    "fábrica proíbe proibição exportação exportações tarifas anuncia apresenta lança sobe cai caem cresce "
+    "reduz prevê eleva investe planeja quer pode",
+    "nl": "de het een en van voor op niet naar bij uit aan dat te zijn wordt meer tegen om na ook maar zich hij ze "
+    "wij haar deze nu nog door onder tussen zonder sinds volgens tijdens kan kunnen moet moeten wil willen "
+    "gaat heeft hebben werd worden nieuwe nieuw miljoen miljard procent aandeel aandelen omzet winst verlies "
+    "beurs bedrijf bedrijven fabriek verbod uitvoer heffingen stijgt daalt stijgen dalen meldt kondigt bouwt "
+    "verkoopt koopt verwacht verhoogt verlaagt",
 }
 _LETTERS = {"de": "äöüß", "fr": "çêèœëîïûù", "es": "ñ¿¡óí", "it": "ìòù", "pt": "ãõçá", "nl": "ĳ"}
 _WORD = re.compile(r"[^\W\d_]+")
