@@ -18,35 +18,34 @@ _FREQUENT = {
     "de": "der die das und ist für mit auf den dem ein eine einen von zu im nicht sich wird werden bei nach aus über "
     "wie vor kann gegen um zum zur als auch noch mehr oder einer eines beim vom sein seine ihre ihren sie wir "
     "ich haben hatte sind waren wurde wurden soll sollen wollen muss müssen darf laut trotz wegen während "
-    "zwischen durch ohne seit unter nun neue neuer neuen neues weitere weniger millionen milliarden prozent "
-    "aktie aktien umsatz gewinn verlust börse unternehmen konzern hersteller exporte ausfuhr verbot zölle "
-    "strafzölle steigt sinkt fällt steigen sinken meldet kündigt baut stellt verkauft kauft erwartet senkt "
-    "erhöht",
+    "zwischen durch ohne seit unter neue neuer neuen neues weitere weniger millionen milliarden prozent aktie "
+    "aktien umsatz gewinn verlust börse unternehmen konzern hersteller exporte ausfuhr verbot zölle strafzölle "
+    "steigt sinkt fällt steigen sinken meldet kündigt baut stellt verkauft kauft erwartet senkt erhöht",
     "fr": "de en le la les des du et est dans pour sur avec qui que au aux ce cette pas selon sont ses contre entre "
-    "après une elle ne il ils elles leur leurs sa ces mais ou où donc moins très chez vers depuis aussi encore "
-    "peut doit ont été fait faire tout tous toute nouveau nouvelle nouveaux nouvelles milliards bourse "
-    "bénéfice bénéfices chiffre ventes entreprise puces interdit interdiction exportations annonce annoncent "
-    "lancent profite dévoile prévoit relève abaisse bondit chute recule baisse hausse vend achète vise veut",
+    "après une elle ne il ils elles leur leurs sa mais ou où donc moins très chez vers depuis aussi encore "
+    "peut doit ont été faire tous toute nouveau nouvelle nouveaux nouvelles milliards bourse bénéfice "
+    "bénéfices chiffre ventes entreprise puces interdit interdiction exportations annonce annoncent lancent "
+    "profite dévoile prévoit relève abaisse bondit chute recule baisse hausse vend achète",
     "es": "de en el la los las del y es una para por que su sus más como se al lo tras sobre entre contra según "
-    "desde hasta con hoy pero muy ya este esta estos estas bajo durante mientras cuando donde quien también "
-    "nuevo nueva nuevos nuevas años año millones mil millón acciones ventas empresa empresas ingresos "
-    "ganancias beneficio beneficios mercado fábrica prohíbe prohibición exportación exportaciones aranceles "
-    "anuncia presenta lanza sube cae bajan suben crece prevé eleva recorta invierte planea busca puede será "
-    "fue han está están",
-    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra con la ha ed "
-    "uno nei nelle negli agli dalla dalle sulla sulle anche suo sua suoi loro questo questa ancora oggi senza "
-    "verso fino quando nuovo nuova nuovi nuove anni miliardi milioni azioni borsa utile utili ricavi vendite "
-    "mercato azienda aziende società fabbrica divieto esportazioni dazi annuncia presenta lancia scende cresce "
-    "crolla prevede vuole può sarà hanno stato",
+    "desde hasta con hoy muy este esta estos estas bajo durante mientras cuando donde quien también nuevo "
+    "nueva nuevos nuevas años año millones mil millón acciones ventas empresa empresas ingresos ganancias "
+    "beneficio beneficios mercado fábrica prohíbe prohibición exportación exportaciones aranceles anuncia "
+    "presenta lanza sube cae bajan suben crece prevé eleva recorta invierte planea busca puede será fue está "
+    "están",
+    "it": "il lo gli della delle dei del di è una che da nel nella sul sono più dopo contro alla al tra con la ha "
+    "nelle negli agli dalla dalle sulla sulle anche sua suoi loro questo questa ancora oggi senza verso fino "
+    "quando nuovo nuova nuovi nuove anni miliardi milioni azioni borsa utile utili ricavi vendite mercato "
+    "azienda aziende società fabbrica divieto esportazioni dazi annuncia presenta lancia scende cresce crolla "
+    "prevede vuole può sarà hanno stato",
     "pt": "de os da das dos é uma para com por que em na nos nas mais ao à sobre não após contra entre um aos às "
-    "pela pelos pelas seu sua seus suas mas sem já também muito quando onde foi será está estão são tem têm "
-    "novo nova novos novas anos ano bilhões milhões ações lucros receita vendas empresa empresas mercado "
-    "fábrica proíbe proibição exportação exportações tarifas anuncia apresenta lança sobe cai caem cresce "
-    "reduz prevê eleva investe planeja quer pode",
+    "pela pelos pelas seu sua seus suas já também muito quando onde foi será está estão tem têm novos "
+    "novas anos ano bilhões milhões ações lucros receita vendas empresa empresas mercado fábrica proíbe "
+    "proibição exportação exportações tarifas anuncia apresenta lança sobe cai caem cresce reduz prevê eleva "
+    "investe planeja quer pode",
     "nl": "de het een en van voor op niet naar bij uit aan dat te zijn wordt meer tegen om na ook maar zich hij ze "
-    "wij haar deze nu nog door onder tussen zonder sinds volgens tijdens kan kunnen moet moeten wil willen "
-    "gaat heeft hebben werd worden nieuwe nieuw miljoen miljard procent aandeel aandelen omzet winst verlies "
-    "beurs bedrijf bedrijven fabriek verbod uitvoer heffingen stijgt daalt stijgen dalen meldt kondigt bouwt "
+    "wij haar deze nu nog onder tussen zonder sinds volgens tijdens kunnen moet moeten wil willen gaat heeft "
+    "hebben werd worden nieuwe nieuw miljoen miljard procent aandeel aandelen omzet winst verlies beurs "
+    "bedrijf bedrijven fabriek verbod uitvoer heffingen stijgt daalt stijgen dalen meldt kondigt bouwt "
     "verkoopt koopt verwacht verhoogt verlaagt",
 }
 _LETTERS = {"de": "äöüß", "fr": "çêèœëîïûù", "es": "ñ¿¡óí", "it": "ìòù", "pt": "ãõçá", "nl": "ĳ"}
